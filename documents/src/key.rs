@@ -169,6 +169,8 @@ pub enum ValueKind {
     Format(&'static Format),
     /// An object with a fixed set of keys.
     Object(&'static Table),
+    /// An object with a fixed set of keys, or one of some words.
+    ObjectOr(&'static Table, &'static [&'static str]),
     /// An object whose keys are names that the author of the document chooses.
     Named(&'static Table, NameRule),
     /// A list of objects.
@@ -221,7 +223,10 @@ impl ValueKind {
             | ValueKind::Number { .. }
             | ValueKind::Truth
             | ValueKind::True => Form::Bare,
-            ValueKind::Object(_) | ValueKind::Named(..) | ValueKind::List(_) => Form::Nested,
+            ValueKind::Object(_)
+            | ValueKind::ObjectOr(..)
+            | ValueKind::Named(..)
+            | ValueKind::List(_) => Form::Nested,
             ValueKind::Format(format) => format.form,
             _ => Form::Text,
         }
@@ -257,6 +262,10 @@ impl ValueKind {
             ValueKind::Format(format) => format.expected.to_owned(),
             ValueKind::Object(table) => {
                 format!("an object, as in {}", ValueKind::object_example(table))
+            }
+            ValueKind::ObjectOr(table, words) => {
+                let object = ValueKind::Object(table).expected();
+                format!("{object}, or {}", alternatives(words))
             }
             ValueKind::Named(table, _) => {
                 let example = ValueKind::object_example(table);

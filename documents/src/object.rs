@@ -134,10 +134,30 @@ impl<'n> Object<'n> {
     /// An object with a fixed set of keys.
     pub fn object(&self, name: &str) -> Option<Object<'n>> {
         let (key, node) = self.get(name)?;
-        let ValueKind::Object(table) = key.kind() else {
-            return None;
+        let table = match (key.kind(), &node.value) {
+            (ValueKind::Object(table), _) => table,
+            (ValueKind::ObjectOr(table, _), Node::Object(_)) => table,
+            (ValueKind::ObjectOr(..), _) if self.word(name).is_some() => return None,
+            (ValueKind::ObjectOr(..), _) => {
+                self.refuse_type(key, node);
+                return None;
+            }
+            _ => return None,
         };
         Object::open(node, table, self.member(name)?.key.span, self.findings)
+    }
+
+    /// The word that stands in place of an object.
+    pub fn word(&self, name: &str) -> Option<Spanned<&'static str>> {
+        let (key, node) = self.get(name)?;
+        let (ValueKind::ObjectOr(_, words), Node::String(text)) = (key.kind(), &node.value) else {
+            return None;
+        };
+        let word = words.iter().find(|word| **word == *text)?;
+        Some(Spanned {
+            value: *word,
+            span: node.span,
+        })
     }
 
     /// The members of an object whose keys are names.

@@ -87,6 +87,9 @@ fn value(key: &Key) -> Value {
         ValueKind::Choice(choices) => json!({ "enum": choices }),
         ValueKind::Format(format) => definition(format.definition),
         ValueKind::Object(table) => object_schema(table),
+        ValueKind::ObjectOr(table, words) => {
+            json!({ "anyOf": [object_schema(table), { "enum": words }] })
+        }
         ValueKind::List(table) => json!({ "type": "array", "items": object_schema(table) }),
         ValueKind::Named(table, rule) => {
             let name = match rule {

@@ -334,9 +334,10 @@ pub(crate) static VDISK: Table = Table::new(
         ),
         key(
             "history",
-            ValueKind::Object(&HISTORY),
+            ValueKind::ObjectOr(&HISTORY, &["off"]),
             "none",
-            "Keep every write of a window, so that it can be undone (docs/history.md).",
+            "Keep every write of a window, so that it can be undone (docs/history.md). \"off\" gives \
+                one that is there up, with all of its past.",
         ),
         key(
             "allow",

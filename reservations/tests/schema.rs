@@ -226,3 +226,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_history_is_an_object_or_off() {
+    let text = |history: &str| {
+        format!(
+            r#"{{ "state_dir": "s", "disks": {{ "a": {{ "path": "a", "size": "1GiB" }} }},
+              "vdisks": {{ "db": {{ "disk": "a", "size": "64MiB", "history": {history} }} }},
+              "nbd": {{}} }}"#
+        )
+    };
+    let validator = validator();
+    let both = |history: &str| {
+        let parsed = parses(&text(history));
+        let value: Value = serde_json::from_str(&text(history)).expect("JSON");
+        assert_eq!(validator.is_valid(&value), parsed.is_ok(), "{history}");
+        parsed
+    };
+    let off = both(r#""off""#).expect("it is accepted");
+    assert!(off.vdisks[0].history.is_none() && off.vdisks[0].history_off.is_some());
+    let on = both(r#"{ "window": "1h", "max": "64MiB" }"#).expect("it is accepted");
+    assert!(on.vdisks[0].history.is_some() && on.vdisks[0].history_off.is_none());
+    for wrong in [r#""on""#, "false", "[]"] {
+        let refused = both(wrong).expect_err("it is refused");
+        assert!(refused.contains("`history` cannot be"), "{refused}");
+        assert!(refused.contains("or \"off\""), "{refused}");
+    }
+}

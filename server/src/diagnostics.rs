@@ -169,7 +169,8 @@ pub(crate) fn start_log(verbosity: &Verbosity) -> CommandResult {
         .event_format(ThrottledLines::new(Arc::clone(&LEFT_OUT)));
     let selected = Targets::new()
         .with_default(level)
-        .with_target(SENTENCE, Level::INFO);
+        .with_target(SENTENCE, Level::INFO)
+        .with_target(disktime_volumes::PROGRESS_TARGET, Level::INFO);
     tracing_subscriber::registry()
         .with(lines.with_filter(selected))
         .init();

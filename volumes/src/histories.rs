@@ -43,6 +43,7 @@ mod reading;
 mod reverting;
 mod status;
 mod steps;
+mod switching_off;
 mod verifying;
 
 pub use changed::{ChangedBlocks, ChangedDone};
@@ -55,8 +56,11 @@ pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
 use moments::OpenMoment;
 pub(crate) use moments::moment_position;
 pub(crate) use numbering::Numbering;
-pub(crate) use opening::{OpenedLog, grow_log, is_untouched, open_log, open_view, recorded_clones};
+pub(crate) use opening::{
+    OpenedLog, grow_log, is_untouched, look_into_log, open_log, open_view, recorded_clones,
+};
 pub use status::HistoryReport;
+pub(crate) use switching_off::Ending;
 pub use verifying::{VerifyDone, VerifyProgress};
 
 use crate::data_path::DataPath;

@@ -11,8 +11,10 @@
 //! disk that does it; what one set waits for reaches it in the same turn; one that is alone is
 //! served as if it were not joined. Nothing is allocated per request once the tables have grown.
 //!
-//! Opening is in `joined/open.rs`. Not known here: labels, logs, and why disks are joined.
+//! Opening is in `joined/open.rs`, and in `joined/ending.rs` what gives histories up. Not known
+//! here: labels, logs, and why disks are joined.
 
+mod ending;
 mod open;
 
 use crate::VolumeError;

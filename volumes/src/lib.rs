@@ -59,6 +59,9 @@ mod vdisk;
 mod volume_set;
 mod zero_map;
 
+/// The target of log lines that say how far something long is, which people should see.
+pub const PROGRESS_TARGET: &str = "disktime::progress";
+
 pub use driver::{Driver, RealDriver, VirtualDriver};
 pub use error::VolumeError;
 pub use histories::{

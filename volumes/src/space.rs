@@ -36,6 +36,8 @@ pub struct VdiskSpec {
     pub maps_holes: bool,
     /// The space of its history, if it has one.
     pub history_bytes: Option<u64>,
+    /// It has none, and one that is there is given up.
+    pub history_off: bool,
     /// The disk of its log, by its position among those that are planned together; `None`: its own.
     pub log_disk: Option<usize>,
 }
@@ -50,6 +52,8 @@ pub struct Plan {
     new_maps: Vec<(Uuid, Extent)>,
     new_histories: Vec<NewHistory>,
     grown_histories: Vec<(String, u64, u64)>,
+    /// Vdisks whose histories are given up when they are open, with the space of their logs.
+    ended_histories: Vec<(String, u64)>,
     /// Records of vdisks whose new logs lie on other disks: written when those are.
     links: Vec<HistoryEntry>,
     /// Logs that are there and that no image knows of.
@@ -103,6 +107,12 @@ impl Plan {
     /// Histories whose logs here get more space: the vdisk's name, the space before and afterwards.
     pub fn grown_histories(&self) -> &[(String, u64, u64)] {
         &self.grown_histories
+    }
+
+    /// Histories that are given up once they are open, with the space of their logs: the table that
+    /// is planned still has them.
+    pub fn ended_histories(&self) -> &[(String, u64)] {
+        &self.ended_histories
     }
 
     /// Those that are new, with all that is to be written.
@@ -198,6 +208,7 @@ pub(crate) fn renamed(label: &Label, old: &str, new: &str) -> Result<(Label, boo
         size_bytes: 1,
         maps_holes: false,
         history_bytes: None,
+        history_off: false,
         log_disk: None,
     })?;
     if next.find(new).is_some() {
@@ -300,6 +311,7 @@ impl Planner {
                 new_maps: Vec::new(),
                 new_histories: Vec::new(),
                 grown_histories: Vec::new(),
+                ended_histories: Vec::new(),
                 links: Vec::new(),
                 unknown_logs: Vec::new(),
                 takes_rooms: false,

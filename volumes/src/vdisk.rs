@@ -85,6 +85,11 @@ impl OpenVdisk {
         }
     }
 
+    /// Its own stream pays for the flushes of its commits from now on.
+    pub(crate) fn flush_by_own_stream(&mut self) {
+        self.flush_stream = self.stream;
+    }
+
     /// The same, and every request fails.
     pub(crate) fn failing(self, notice: String) -> OpenVdisk {
         OpenVdisk {

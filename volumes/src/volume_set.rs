@@ -25,6 +25,7 @@ use std::os::fd::RawFd;
 
 mod changes;
 mod clones;
+mod ending;
 mod groups;
 mod history;
 mod known;
@@ -40,7 +41,9 @@ pub(crate) use history::wait_until_closed;
 pub use known_clones::CloneConfigs;
 use last_changes::LastChanges;
 pub use logs::{HistoryConfig, HistoryStreams};
-pub(crate) use logs::{add_logs, area_layout, check_history, log_settings, require_untouched};
+pub(crate) use logs::{
+    add_logs, area_layout, check_history, log_settings, require_endable, require_untouched,
+};
 pub(crate) use open::SetOpening;
 pub use open::{GroupConfig, OpenReport, VdiskConfig};
 

@@ -72,6 +72,7 @@ fn label(known_zero: bool, vdisks: &[(&str, u64)]) -> Label {
             size_bytes: mebibytes * MIB - 5,
             maps_holes: false,
             history_bytes: None,
+            history_off: false,
             log_disk: None,
         })
         .collect();

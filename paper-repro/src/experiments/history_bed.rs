@@ -102,6 +102,7 @@ fn config(log: LogPlace) -> VdiskConfig {
             size_bytes: VDISK_BYTES,
             maps_holes: false,
             history_bytes: has_history.then_some(LOG_BYTES),
+            history_off: false,
             log_disk: matches!(log, LogPlace::OwnHardDisk | LogPlace::Ssd).then_some(1),
         },
         stream: best_effort,

@@ -27,8 +27,8 @@ pub(crate) static HISTORY: Table = Table::new(
                 most: 256 << 30,
                 multiple: SPACE_MULTIPLE,
             },
-            "The space of its log on its disk, beside that of the vdisk. It is taken when the \
-                history is made and cannot change yet.",
+            "The space of its log on its disk, beside that of the vdisk. It can grow later \
+                (docs/history.md), and not shrink.",
         ),
         key(
             "disk",

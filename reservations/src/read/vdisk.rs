@@ -66,6 +66,7 @@ impl Reader<'_> {
             group,
             read_only: read_only.is_some_and(Spanned::into_value),
             history: self.history(vdisk, disks),
+            history_off: vdisk.word("history").map(|word| word.span),
             trim: vdisk.chosen("trim", &TRIM).map(Spanned::into_value),
         })
     }

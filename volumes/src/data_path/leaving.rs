@@ -33,6 +33,11 @@ impl<D: Disk> DataPath<D> {
         self.turn_due = true;
     }
 
+    /// The history of a vdisk was given up: nothing else pays for its flushes any more.
+    pub(crate) fn flush_by_own_stream(&mut self, slot: VdiskSlot) {
+        self.vdisk_mut(slot).flush_by_own_stream();
+    }
+
     /// Whether a vdisk is in a slot, leaving or not.
     pub(crate) fn is_in_use(&self, slot: VdiskSlot) -> bool {
         self.vdisks[slot.index()].is_some()

@@ -105,6 +105,23 @@ pub(crate) fn open_view<D: Disk, R: Driver>(
     })
 }
 
+/// What the log in the area of `entry` says of itself, as far as its tables go; writes nothing.
+/// `stream` pays.
+pub(crate) fn look_into_log<D: Disk, R: Driver>(
+    disk_loop: &mut DiskLoop<D>,
+    driver: &mut R,
+    (entry, layout): (&HistoryEntry, &Layout),
+    stream: StreamId,
+    settings: Settings,
+) -> Result<Result<Log, String>, VolumeError> {
+    let mut area = Area {
+        disk: Blocking::new(disk_loop, driver, stream),
+        layout,
+    };
+    let found = area.recover((entry, None), settings)?;
+    Ok(found.map(|(log, _)| log))
+}
+
 /// Whether the log in the area of `entry` holds nothing yet; writes nothing. `stream` pays.
 pub(crate) fn is_untouched<D: Disk, R: Driver>(
     disk_loop: &mut DiskLoop<D>,
@@ -113,12 +130,8 @@ pub(crate) fn is_untouched<D: Disk, R: Driver>(
     stream: StreamId,
     settings: Settings,
 ) -> Result<bool, VolumeError> {
-    let mut area = Area {
-        disk: Blocking::new(disk_loop, driver, stream),
-        layout,
-    };
-    let found = area.recover((entry, None), settings)?;
-    Ok(found.is_ok_and(|(log, _)| log.status().newest == 0))
+    let found = look_into_log(disk_loop, driver, (entry, layout), stream, settings)?;
+    Ok(found.is_ok_and(|log| log.status().newest == 0))
 }
 
 /// The names of the clones that the log in the area of `entry` records, if it can be opened; that

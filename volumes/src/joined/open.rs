@@ -5,6 +5,7 @@
 //! named by the label there, before the image's label names it.
 
 use super::JoinedSets;
+use super::ending::{NotEnded, end_history};
 use crate::VolumeError;
 use crate::driver::Driver;
 use crate::label::ChangeTimes;
@@ -12,7 +13,7 @@ use crate::labelled::LabelledDisk;
 use crate::space::{MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, reconcile_joined};
 use crate::volume_set::{
     CloneConfig, CloneConfigs, OpenReport, SetOpening, VdiskConfig, add_logs, check_history,
-    require_untouched,
+    require_endable, require_untouched,
 };
 use disktime_disks::Disk;
 use disktime_engine::StreamConfig;
@@ -56,6 +57,8 @@ impl<D: Disk> JoinedSets<D> {
     ) -> Result<(JoinedSets<D>, Vec<OpenReport>), Misfit> {
         let plans = plan(&mut disks, driver, vdisks)?;
         let mut reports: Vec<OpenReport> = plans.iter().map(OpenReport::of).collect();
+        let ended = plans.iter().map(|plan| plan.ended_histories().to_vec());
+        let ended: Vec<Vec<(String, u64)>> = ended.collect();
         let times = carry_out(&mut disks, driver, plans)?;
         let mut openings = Vec::with_capacity(disks.len());
         for (number, disk) in disks.iter_mut().enumerate() {
@@ -87,7 +90,26 @@ impl<D: Disk> JoinedSets<D> {
                 .extend_from_slice(clones.messages());
             clones.serve(&mut sets[number], driver.now());
         }
-        Ok((JoinedSets::new(sets), reports))
+        let mut joined = JoinedSets::new(sets);
+        for (number, ended) in ended.into_iter().enumerate() {
+            for (name, area_bytes) in ended {
+                match end_history(&mut joined, driver, (number, &name)) {
+                    Ok(()) => reports[number].ended_histories.push((name, area_bytes)),
+                    Err(NotEnded::Kept(why)) => reports[number].messages.push(format!(
+                        "the history of vdisk `{name}` is not switched off: {why}. The vdisk is \
+                         served with it, and the next start tries again"
+                    )),
+                    Err(NotEnded::Failed(error)) => {
+                        joined.abandon();
+                        return Err(Misfit {
+                            disk: number,
+                            error,
+                        });
+                    }
+                }
+            }
+        }
+        Ok((joined, reports))
     }
 }
 
@@ -122,6 +144,9 @@ fn plan<D: Disk, R: Driver>(
     for (number, plan) in plans.iter().enumerate() {
         for unknown in plan.unknown_logs() {
             require_untouched(&mut disks[number], driver, unknown).map_err(on(number))?;
+        }
+        for (name, _) in plan.ended_histories() {
+            require_endable(&mut disks[number], driver, name).map_err(on(number))?;
         }
     }
     Ok(plans)

@@ -36,6 +36,7 @@ pub(crate) fn with_clone(
         size_bytes,
         maps_holes: false,
         history_bytes: Some(max_bytes),
+        history_off: false,
         log_disk: None,
     };
     let entry = planner.make_log(&spec, uuid, HistoryEntry::NO_IMAGE)?;

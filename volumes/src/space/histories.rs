@@ -106,10 +106,21 @@ impl Planner {
         };
         match (spec.history_bytes, label.history_of(uuid)) {
             (None, None) => Ok(()),
+            (None, Some(entry)) if spec.history_off => {
+                if entry.log_disk() != label.disk_uuid() {
+                    let problem = "its log lies on another disk, and such a history cannot be switched \
+                                   off yet; give it its `history` back";
+                    return Err(refused(name, problem));
+                }
+                let ended = (name.to_owned(), entry.area_bytes());
+                self.plan.ended_histories.push(ended);
+                Ok(())
+            }
             (None, Some(_)) => Err(refused(
                 name,
                 "it has one on the disk, where its newest data lies, and the file does not say so; \
-                 give it its `history` back (a history cannot be switched off yet)",
+                 give it its `history` back, or write \"history\": \"off\", which gives up all of its \
+                 past",
             )),
             (Some(bytes), Some(entry)) => {
                 check_same(name, label, entry)?;
@@ -141,7 +152,7 @@ impl Planner {
         if wanted_bytes < has_bytes {
             let problem = format!(
                 "it has {} on the disk and the file says {}; a log does not shrink: write \
-                 \"max\": \"{}MiB\"",
+                 \"max\": \"{}MiB\", or switch the history off and on, which gives up its past",
                 format_size(has_bytes),
                 format_size(bytes),
                 has_bytes >> 20

@@ -8,7 +8,7 @@ use crate::VolumeError;
 use crate::driver::Driver;
 use crate::histories::{
     FoldLimits, Ground, Histories, LoggedVdisk, Numbering, OpenedLog, Parts, grow_log,
-    is_untouched, open_log,
+    is_untouched, look_into_log, open_log,
 };
 use crate::ids::VdiskSlot;
 use crate::label::{HistoryEntry, Uuid, VdiskEntry};
@@ -46,6 +46,20 @@ pub struct HistoryConfig {
     pub fold: StreamConfig,
     /// and that of its folds on the disk of the log, if that is another.
     pub fold_reads: StreamConfig,
+}
+
+impl HistoryConfig {
+    /// Of one that is given up: it takes what time is left.
+    fn of_ending() -> HistoryConfig {
+        HistoryConfig {
+            window_ns: 1 << 60,
+            when_full: WhenFull::Shorten,
+            batch: Share::WHOLE,
+            log: StreamConfig::BEST_EFFORT,
+            fold: StreamConfig::BEST_EFFORT,
+            fold_reads: StreamConfig::BEST_EFFORT,
+        }
+    }
 }
 
 /// The streams of a history on one disk.
@@ -144,6 +158,63 @@ pub(crate) fn require_untouched<D: Disk, R: Driver>(
     })
 }
 
+/// Refuses to give up a history that others need, or that the image does not have all of. Nothing
+/// is written.
+pub(crate) fn require_endable<D: Disk, R: Driver>(
+    disk: &mut LabelledDisk<D>,
+    driver: &mut R,
+    name: &str,
+) -> Result<(), VolumeError> {
+    let refuse = |problem: String| {
+        Err(VolumeError::History {
+            name: name.to_owned(),
+            problem: format!("it cannot be switched off: {problem}"),
+        })
+    };
+    let label = disk.label();
+    let entry = label.find(name).map(VdiskEntry::uuid);
+    let Some(entry) = entry.and_then(|uuid| label.history_of(uuid)).cloned() else {
+        return Ok(());
+    };
+    if disk.is_read_only() {
+        return refuse("its disk cannot be written to".to_owned());
+    }
+    let stream = disk.background(BackgroundWork::Metadata);
+    let layout = area_layout(&entry, stream);
+    let disk_loop = disk.disk_loop_mut();
+    let settings = settings(disk_loop, (WhenFull::Shorten, 0, Share::WHOLE));
+    let found = look_into_log(disk_loop, driver, (&entry, &layout), stream, settings)?;
+    let log = match found {
+        Ok(log) => log,
+        Err(why) => return refuse(why),
+    };
+    let status = log.status();
+    let clones = status.clones.iter().map(|clone| &*clone.entry.name);
+    let clones: Vec<&str> = clones.collect();
+    if !clones.is_empty() {
+        return refuse(format!(
+            "the clones {} begin with moments of it; give it its `history` back, and drop them \
+             first (`disktime drop CLONE`)",
+            clones.join(", ")
+        ));
+    }
+    if status.lost_from.is_some() {
+        return refuse(
+            "it has lost data that was durable; give it its `history` back, and accept that first \
+             (`disktime accept-loss`)"
+                .to_owned(),
+        );
+    }
+    if log.image_lacks_blocks() {
+        return refuse(
+            "it has lost blocks that the vdisk's own space lacks, and the log alone knows which; \
+             give it its `history` back, and write them again (`disktime verify` lists them)"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 fn settings<D: Disk>(
     log_disk: &DiskLoop<D>,
     (when_full, window_ns, batch): (WhenFull, u64, Share),
@@ -171,7 +242,12 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
     logged: &mut Vec<NewLog>,
 ) -> Result<OpenVdisk, VolumeError> {
     let history = disks[log].label().history_of(entry.uuid()).cloned();
-    let Some((config, history)) = vdisk.history.as_ref().zip(history) else {
+    let ending = HistoryConfig::of_ending();
+    let config = match vdisk.spec.history_off {
+        true => Some(&ending),
+        false => vdisk.history.as_ref(),
+    };
+    let Some((config, history)) = config.zip(history) else {
         return Ok(opened);
     };
     if opened.is_damaged() {

@@ -55,6 +55,8 @@ pub struct OpenReport {
     pub histories: Vec<(String, u64)>,
     /// Histories whose logs here got more space: the vdisk's name, the space before and now.
     pub grown_histories: Vec<(String, u64, u64)>,
+    /// Histories that were given up: the vdisk's name, and the space of the log.
+    pub ended_histories: Vec<(String, u64)>,
     /// Vdisks that grew: name, size before, size now.
     pub grown: Vec<(String, u64, u64)>,
     /// Vdisks on the disk that are not configured: name and size. They are kept.
@@ -104,6 +106,7 @@ impl OpenReport {
                 .map(|(vdisk, bytes)| (vdisk.to_owned(), bytes))
                 .collect(),
             grown_histories: plan.grown_histories().to_vec(),
+            ended_histories: Vec::new(),
             grown: plan.grow().to_vec(),
             orphans: plan.orphans().to_vec(),
             messages: Vec::new(),

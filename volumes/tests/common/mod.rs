@@ -264,6 +264,7 @@ pub(crate) fn spec(name: &str, size_bytes: u64) -> VdiskSpec {
         size_bytes,
         maps_holes: false,
         history_bytes: None,
+        history_off: false,
         log_disk: None,
     }
 }

@@ -86,6 +86,13 @@ fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<String> {
             format_size(bytes)
         ));
     }
+    for (vdisk, bytes) in plan.ended_histories() {
+        sentences.push(format!(
+            "{name}: the history of vdisk `{vdisk}` is switched off: its past, with all marks and \
+             branches, is lost, and the {} of its log are free",
+            format_size(*bytes)
+        ));
+    }
     for (vdisk, from_bytes, to_bytes) in plan.grown_histories() {
         let [from, to] = format_sizes([*from_bytes, *to_bytes]);
         sentences.push(format!(

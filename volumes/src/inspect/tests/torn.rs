@@ -76,6 +76,7 @@ fn spec(name: &str, mebibytes: u64) -> VdiskSpec {
         size_bytes: mebibytes * MIB,
         maps_holes: false,
         history_bytes: None,
+        history_off: false,
         log_disk: None,
     }
 }

@@ -33,7 +33,7 @@ impl Script {
 }
 
 impl<D: Disk> VolumeSet<D> {
-    pub(super) fn begin_script(&mut self, steps: Update) {
+    pub(in crate::volume_set) fn begin_script(&mut self, steps: Update) {
         // Until it has ended it is not known what the label is.
         self.label_is_stuck = true;
         self.clone_works.script = Some(Script {
@@ -44,14 +44,14 @@ impl<D: Disk> VolumeSet<D> {
     }
 
     /// How the script has ended, if it has.
-    pub(super) fn take_script(&mut self) -> Option<Result<(), IoError>> {
+    pub(in crate::volume_set) fn take_script(&mut self) -> Option<Result<(), IoError>> {
         let result = self.clone_works.script.as_ref()?.result?;
         self.clone_works.script = None;
         self.label_is_stuck = result.is_err();
         Some(result)
     }
 
-    pub(super) fn advance_script(&mut self, now: Nanos) {
+    pub(in crate::volume_set) fn advance_script(&mut self, now: Nanos) {
         let ready = |script: &&mut Script| !script.waits && script.result.is_none();
         let Some(script) = self.clone_works.script.as_mut().filter(ready) else {
             return;
