@@ -32,6 +32,7 @@ mod groups;
 mod hanging_disks;
 mod history;
 mod history_rates;
+mod history_sizes;
 mod holes;
 mod kernel;
 mod kill;
