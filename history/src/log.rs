@@ -27,6 +27,7 @@ mod building;
 mod checkpoints;
 mod cloning;
 mod damage;
+mod data_batches;
 mod deferring;
 mod ending;
 mod fetching;
@@ -72,6 +73,7 @@ use crate::sizes::Sizes;
 use crate::steps::{Failure, IoFailed, IoId, Notice, RequestId, Step, ViewId};
 use building::Builds;
 use checkpoints::Superblocks;
+use data_batches::Staged;
 use deferring::Deferral;
 use fetching::{Fetches, ViewMap};
 use flushing::Flushing;
@@ -79,7 +81,7 @@ use folding::Fold;
 use gathering::Gathering;
 use growing::Growing;
 use newest::Newest;
-use pipeline::{Flight, Staged, StagedRecord};
+use pipeline::{Flight, StagedRecord};
 use sealing::Sealing;
 use space::Space;
 use std::collections::{BTreeMap, VecDeque};
@@ -211,6 +213,8 @@ pub struct Log {
     sealing: Option<Sealing>,
     space: Space,
     gathering: Gathering,
+    /// Units of the newest batch of data.
+    data_batch_units: u64,
     checkpoint_wanted: bool,
     reverting: bool,
     held: bool,

@@ -6,7 +6,7 @@ use crate::format::batch::ENTRIES_MAX;
 /// The wait for the clients of the batch that ended last.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Gathering {
-    /// Changes of that batch.
+    /// Changes of that batch, and those that waited when it ended.
     expected: usize,
     until_ns: Option<u64>,
     /// Only the wait keeps the next batch back, and nothing that ends by itself.
@@ -14,10 +14,10 @@ pub(super) struct Gathering {
 }
 
 impl Log {
-    /// A batch of so many changes has ended.
+    /// So many changes have ended with a batch.
     pub(super) fn begin_gathering(&mut self, changes: usize) {
         self.gathering = Gathering {
-            expected: changes.min(ENTRIES_MAX),
+            expected: (self.staged.len() + changes).min(ENTRIES_MAX),
             ..Gathering::default()
         };
     }

@@ -93,6 +93,7 @@ impl Log {
             sealing: None,
             space: Default::default(),
             gathering: Default::default(),
+            data_batch_units: 0,
             checkpoint_wanted: false,
             reverting: false,
             held: false,

@@ -20,9 +20,12 @@ use crate::segments::EMERGENCY_SLOTS;
 /// Of the batch that a full log folds, this part is the margin.
 const MARGIN_PART: usize = 16;
 
-/// So many units of the margin are given to changes at once: eight commits of what sixteen clients
-/// write.
+/// So many units of the margin are given to changes at once, at least: eight commits of what
+/// sixteen clients write.
 const QUANTUM_UNITS: u64 = 128;
+
+/// So many commits of long writes.
+const QUANTUM_BATCHES: u64 = 2;
 
 impl Log {
     /// So many of so many parts of the step [`crate::Step::WriteImage`] that is in flight are done.
@@ -48,7 +51,7 @@ impl Log {
     }
 
     /// Units that data may take before a slot has to become free.
-    fn units_for_data(&self) -> u64 {
+    pub(super) fn units_for_data(&self) -> u64 {
         let slots = self.segments.free_slots().saturating_sub(EMERGENCY_SLOTS) as u64;
         let slot_units = self.geometry.slot_units;
         let open = self.segments.open();
@@ -72,7 +75,8 @@ impl Log {
             return false;
         }
         let span = fold.span_units();
-        let quantum = QUANTUM_UNITS.min(span / 2).max(1);
+        let wanted = QUANTUM_UNITS.max(QUANTUM_BATCHES * self.data_batch_units);
+        let quantum = wanted.min(span / 2).max(1);
         let given = span * u64::from(fold.progress_ppm()) / 1_000_000;
         self.units_for_data() <= span - given / quantum * quantum
     }

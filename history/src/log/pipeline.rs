@@ -4,32 +4,20 @@
 //! flight. Records are batches of their own and go first.
 //!
 //! On a disk that turns, a batch behind the one that has just ended waits for a whole turn anyway.
-//! So it waits first, for a part of the turn at most, until as many changes are there as that one
-//! had: else the clients fall into two halves that take turns, each waiting for the other's batch.
+//! So it waits first, for a part of the turn at most, until the clients of that batch may have come
+//! back: as many changes as it had, beside those that waited when it ended. Else the clients fall
+//! into groups that take turns, each waiting for the other's batch.
 
 use super::Log;
+use super::data_batches::Staged;
 use super::joining::may_join;
 use super::space::Before;
-use crate::format::batch::{BatchHeader, Body, ENTRIES_MAX, Entry, EntryKind};
+use crate::format::batch::{BatchHeader, Body};
 use crate::format::footer::FooterEntry;
 use crate::format::record::Record;
-use crate::format::{CLOCK_MAX_NS, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Unit};
+use crate::format::{CLOCK_MAX_NS, Seq, UNIT_BYTES, Unit};
 use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
 use crate::steps::{Failure, IoId, Part, RequestId};
-
-/// A change that waits for its batch: a request, or a piece of one.
-#[derive(Debug, Clone)]
-pub(super) struct Staged {
-    pub(super) request: RequestId,
-    pub(super) ticket: u64,
-    pub(super) entry: Entry,
-    /// Not seeded.
-    pub(super) checksums: Vec<u32>,
-    /// Block of the request's data that this piece begins with.
-    pub(super) from_block: u32,
-    pub(super) is_last: bool,
-    pub(super) is_durable: bool,
-}
 
 /// Who is told when a record is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +97,6 @@ impl Flight {
 }
 
 impl Log {
-    /// Payload of one batch: with its header a whole MiB, as one unit more would be a request of
-    /// its own to most disks, and a turn of those that turn. A small slot has space for less.
-    pub(super) fn payload_units_max(&self) -> u32 {
-        (PAYLOAD_UNITS_MAX as u32 - 1).min(self.geometry.slot_units / 2)
-    }
-
     pub(super) fn advance_pipeline(&mut self, now_ns: u64) {
         self.judge_gathering();
         while self.sealing.is_none() && !self.waits_for_space() {
@@ -175,7 +157,7 @@ impl Log {
     }
 
     /// A branch begins when all of the old one is published, with what waits for that.
-    fn branch_waits(&self) -> bool {
+    pub(super) fn branch_waits(&self) -> bool {
         let first = self.records.front().map(|staged| &staged.record);
         matches!(first, Some(Record::Branch { .. }))
             && !(self.flight.is_empty() && self.staged.is_empty())
@@ -235,71 +217,6 @@ impl Log {
         );
     }
 
-    fn begin_data(&mut self, now_ns: u64) -> bool {
-        // What a branch waits for is written as long as there is space.
-        let is_held = (self.held || self.is_paced()) && !self.branch_waits();
-        if is_held || self.staged.is_empty() || self.gathers(now_ns) {
-            return false;
-        }
-        let (count, room) = self.take_fitting();
-        if count == 0 {
-            let first = room_of(&self.staged[0], RECORD_ROOM);
-            return match self.segments.fit(first, EMERGENCY_SLOTS) {
-                Fit::Next => {
-                    self.make_room(first, EMERGENCY_SLOTS, now_ns) && self.begin_data(now_ns)
-                }
-                Fit::Here | Fit::Full => {
-                    self.data_has_no_room();
-                    false
-                }
-            };
-        }
-        if self.send_epoch(now_ns) {
-            return true;
-        }
-        let items: Vec<Staged> = self.staged.drain(..count).collect();
-        let entries = items.iter().map(|item| item.entry).collect();
-        let payload: Vec<u32> = items
-            .iter()
-            .flat_map(|item| item.checksums.clone())
-            .collect();
-        let data = items
-            .iter()
-            .filter(|item| item.entry.kind == EntryKind::Data);
-        let parts = data
-            .map(|item| Part::Request {
-                request: item.request,
-                from_block: item.from_block,
-                blocks: item.entry.blocks,
-            })
-            .collect();
-        self.send(
-            Body::Data(entries),
-            &payload,
-            room.entries,
-            parts,
-            items,
-            Answer::Nothing,
-            now_ns,
-        );
-        true
-    }
-
-    /// How many of the waiting changes fit one batch of the open segment, and what it takes.
-    fn take_fitting(&self) -> (usize, Room) {
-        let mut taken = RECORD_ROOM;
-        let mut count = 0;
-        for item in self.staged.iter().take(ENTRIES_MAX) {
-            let more = room_of(item, taken);
-            let is_too_long = more.units > 1 + self.payload_units_max();
-            if is_too_long || self.segments.fit(more, EMERGENCY_SLOTS) != Fit::Here {
-                break;
-            }
-            (taken, count) = (more, count + 1);
-        }
-        (count, taken)
-    }
-
     /// Whether the open segment has room; if not, the next one is on its way.
     pub(super) fn make_room(&mut self, room: Room, kept: usize, now_ns: u64) -> bool {
         match self.segments.fit(room, kept) {
@@ -323,7 +240,7 @@ impl Log {
 
     /// Makes the header and asks for the write; there is room.
     #[expect(clippy::too_many_arguments, reason = "the fields of one batch")]
-    fn send(
+    pub(super) fn send(
         &mut self,
         body: Body,
         payload: &[u32],
@@ -406,23 +323,6 @@ impl Log {
         (header, block, first)
     }
 
-    /// No slot is free for what waits.
-    fn data_has_no_room(&mut self) {
-        if !self.makes_space() {
-            self.fail_staged(Failure::Full);
-        }
-    }
-
-    /// All changes that wait fail.
-    pub(super) fn fail_staged(&mut self, why: Failure) {
-        while let Some(item) = self.staged.pop_front() {
-            if item.is_last {
-                self.failing.push((item.request, why));
-            }
-        }
-        self.answer_failing();
-    }
-
     /// Whether every request up to this ticket is published or has failed.
     pub(super) fn is_past(&self, ticket: u64) -> bool {
         let waiting = self.staged.front().map(|item| item.ticket);
@@ -455,18 +355,6 @@ pub(super) fn slots_kept(record: &Record) -> usize {
         | Record::Other { .. }
         | Record::Seal(_) => 0,
     }
-}
-
-fn room_of(item: &Staged, before: Room) -> Room {
-    let mut room = before;
-    match item.entry.kind {
-        EntryKind::Data => {
-            room.units += item.entry.blocks;
-            room.entries[0] += item.entry.blocks as usize;
-        }
-        EntryKind::Zeroes | EntryKind::Trimmed => room.entries[1] += 1,
-    }
-    room
 }
 
 /// The last of some footer entries; batches are in the order of time and seq.

@@ -52,7 +52,9 @@ impl Log {
             self.published_content_seq = self.published_seq;
         }
         if !flight.items.is_empty() {
-            self.begin_gathering(flight.items.len());
+            let ended = flight.items.iter().filter(|item| item.is_last);
+            self.begin_gathering(ended.count());
+            self.data_batch_units = 1 + header.payload_checksums.len() as u64;
         }
         match &header.body {
             Body::Data(_) => replay::versions(&header, |version| self.newest.apply(&version)),

@@ -1,7 +1,8 @@
 //! What a driver asks for.
 
 use super::building::BuildPurpose;
-use super::pipeline::{Answer, Staged, StagedRecord};
+use super::data_batches::Staged;
+use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, STAGED_MAX, blocks_in};
 use crate::format::batch::{Entry, EntryKind};
 use crate::format::record::{MarkText, Record};
@@ -43,26 +44,21 @@ impl Log {
             data.len().is_multiple_of(UNIT_BYTES),
             "whole blocks are written"
         );
-        let piece_units = self.payload_units_max() as usize;
-        let pieces = data.len().div_ceil(piece_units * UNIT_BYTES);
-        self.check_change(lba, blocks_in(data.len()), pieces)?;
+        self.check_change(lba, blocks_in(data.len()), 1)?;
         let ticket = self.take_ticket();
-        for (index, piece) in data.chunks(piece_units * UNIT_BYTES).enumerate() {
-            let from_block = index * piece_units;
-            self.staged.push_back(Staged {
-                request,
-                ticket,
-                entry: Entry {
-                    lba: lba + from_block as u64,
-                    blocks: blocks_in(piece.len()) as u32,
-                    kind: EntryKind::Data,
-                },
-                checksums: piece.chunks(UNIT_BYTES).map(crc32c::crc32c).collect(),
-                from_block: from_block as u32,
-                is_last: index + 1 == pieces,
-                is_durable: durable,
-            });
-        }
+        self.staged.push_back(Staged {
+            request,
+            ticket,
+            entry: Entry {
+                lba,
+                blocks: blocks_in(data.len()) as u32,
+                kind: EntryKind::Data,
+            },
+            checksums: data.chunks(UNIT_BYTES).map(crc32c::crc32c).collect(),
+            from_block: 0,
+            is_last: true,
+            is_durable: durable,
+        });
         Ok(())
     }
 

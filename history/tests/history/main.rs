@@ -21,6 +21,7 @@ mod full;
 mod gathering;
 mod golden;
 mod lazy;
+mod long_writes;
 mod many_reverts;
 mod mended;
 mod model;

@@ -94,25 +94,22 @@ fn what_a_clone_reads_is_not_written_over() {
     }
     let mut replies = Vec::new();
     let mut writes = 0;
-    'writes: loop {
+    loop {
         let data = vec![255; half as usize];
         let place = (writes % 8 * half, half);
         let write = machine.submit(0, RequestKind::Write, place, Some(&data), false);
         let write = write.expect("taken");
         writes += 1;
-        loop {
+        let result = loop {
             assert!(machine.step(), "it is answered");
-            for reply in std::mem::take(&mut machine.replies) {
-                let (handle, result) = (reply.handle, reply.result);
-                match handle == write {
-                    true if result == Err(IoError::NoSpace) => break 'writes,
-                    true => result.expect("written"),
-                    false => replies.push(reply),
-                }
-                if handle == write {
-                    continue 'writes;
-                }
+            replies.append(&mut machine.replies);
+            if let Some(at) = replies.iter().position(|reply| reply.handle == write) {
+                break replies.remove(at).result;
             }
+        };
+        match result {
+            Err(IoError::NoSpace) => break,
+            _ => result.expect("written"),
         }
     }
     replies.extend(machine.settle());
