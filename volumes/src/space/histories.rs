@@ -15,12 +15,19 @@ pub const MIN_HISTORY_BYTES: u64 = 64 << 20;
 pub const MAX_HISTORY_BYTES: u64 = 256 << 30;
 
 const MAX_SLOT_BYTES: u64 = 64 << 20;
-/// About so many slots, as long as they are not longer than that.
-const SLOTS: u64 = 64;
+/// About so many slots, as long as they are not longer than that. More give a fold and its margin
+/// finer parts, fewer take less for SEALs, checkpoints and superblocks.
+const SLOTS: u64 = 32;
+/// Logs that are smaller have twice as many, as four slots are not for data at any time.
+const FEW_SLOTS_BYTES: u64 = 128 << 20;
 
 /// Units of a slot, for an area of that size.
 pub(super) fn slot_units(area_bytes: u64) -> u32 {
-    let slot_bytes = (area_bytes / SLOTS).clamp(1, MAX_SLOT_BYTES);
+    let slots = match area_bytes < FEW_SLOTS_BYTES {
+        true => 2 * SLOTS,
+        false => SLOTS,
+    };
+    let slot_bytes = (area_bytes / slots).clamp(1, MAX_SLOT_BYTES);
     let power = 1u64 << slot_bytes.ilog2();
     (power / UNIT_BYTES as u64) as u32
 }
