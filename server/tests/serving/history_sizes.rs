@@ -71,7 +71,10 @@ fn a_history_grows_and_is_switched_off_and_on_again() {
     );
     place.configure_as(DISK, &db("6MiB", r#", "history": "off""#), NBD);
     let said = check(&place);
-    assert_says(&said, &["`db` is switched off", "is lost", "80MiB"]);
+    assert_says(
+        &said,
+        &["`db` will be switched off", "will be lost", "80MiB"],
+    );
     let server = place.start();
     server.says(&["its history is switched off, and the space of its log is free"]);
     assert_holds(&server, 2);

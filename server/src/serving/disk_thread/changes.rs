@@ -88,8 +88,8 @@ fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<String> {
     }
     for (vdisk, bytes) in plan.ended_histories() {
         sentences.push(format!(
-            "{name}: the history of vdisk `{vdisk}` is switched off: its past, with all marks and \
-             branches, is lost, and the {} of its log are free",
+            "{name}: the history of vdisk `{vdisk}` will be switched off: its past, with all marks \
+             and branches, will be lost, and the {} of its log will be free",
             format_size(*bytes)
         ));
     }
