@@ -3,6 +3,7 @@
 //! Every [`Step`] with an [`IoId`] is completed exactly once, by `Log::complete` or
 //! `Log::complete_read`.
 
+use crate::clones::CLONES_MAX;
 use crate::format::{Seq, Unit};
 
 /// A request of the driver; the number is the driver's.
@@ -194,6 +195,14 @@ pub enum Failure {
     /// The tables of marks, branches and sizes are full.
     #[error("there are too many marks, branches or sizes; drop some marks or branches")]
     TooMany,
+    /// The tables have no room for the record of one more clone.
+    #[error(
+        "the history has no room for the records of so many clones; make fewer, or drop some \
+         (`disktime drop CLONE`). A history that is made with a larger `max` has room for more, up \
+         to {max}",
+        max = CLONES_MAX
+    )]
+    TooManyClones,
     /// The branch is the current one, is unknown, or was dropped.
     #[error("there is no such branch, or it is the one that is written")]
     NoSuchBranch,

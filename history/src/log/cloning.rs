@@ -20,7 +20,7 @@ impl Log {
     ///
     /// # Errors
     /// [`Failure::NoSuchMoment`], [`Failure::CloneExists`], [`Failure::BadName`],
-    /// [`Failure::TooMany`].
+    /// [`Failure::TooManyClones`].
     pub fn record_clone(&mut self, request: RequestId, clone: CloneEntry) -> Result<(), Failure> {
         self.check_writable()?;
         if !clone.is_possible() {
@@ -40,7 +40,7 @@ impl Log {
         let others = self.records.iter().filter(is_other).count() * TABLE_MARGIN_BYTES;
         let more = TABLE_MARGIN_BYTES + clone_bytes(&clone) + clones + others;
         if self.clone_entries().count() >= CLONES_MAX || !self.tables_have_room(more) {
-            return Err(Failure::TooMany);
+            return Err(Failure::TooManyClones);
         }
         self.stage_record(request, Record::Clone(clone))
     }

@@ -206,6 +206,34 @@ fn clones_that_are_asked_for_together_are_one_write() {
 }
 
 #[test]
+fn clones_without_room_in_the_tables_are_refused_by_a_sentence_that_says_what_to_drop() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    let moment = write(&mut driver, &mut random, 1, 1);
+    let mut asked = Vec::new();
+    let refused = loop {
+        let mut clone = entry(moment);
+        clone.vdisk[..8].copy_from_slice(&asked.len().to_le_bytes());
+        clone.name = format!("{:0>128}", asked.len());
+        let request = driver.request();
+        match driver.log.record_clone(request, clone) {
+            Ok(()) => asked.push(request),
+            Err(why) => break why,
+        }
+    };
+    assert_eq!(refused, Failure::TooManyClones);
+    let said = refused.to_string();
+    for words in [
+        "many clones",
+        "`disktime drop CLONE`",
+        "larger `max`",
+        "4096",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(!asked.is_empty());
+}
+
+#[test]
 fn what_a_clone_needs_is_not_dropped() {
     let (mut driver, mut random) = new(WhenFull::Refuse);
     write(&mut driver, &mut random, 1, 1);

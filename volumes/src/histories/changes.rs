@@ -236,7 +236,8 @@ impl LoggedVdisk {
 /// What a client gets for a failure of the log.
 pub(super) fn error_of(why: Failure) -> IoError {
     match why {
-        Failure::Full | Failure::NoSpace | Failure::TooMany => IoError::NoSpace,
+        Failure::Full | Failure::NoSpace => IoError::NoSpace,
+        Failure::TooMany | Failure::TooManyClones => IoError::NoSpace,
         Failure::ReadOnly => IoError::ReadOnly,
         Failure::NotOpen => IoError::Shutdown,
         Failure::OutOfRange => IoError::Invalid,

@@ -39,7 +39,7 @@ impl Run {
                 }
                 Err(why) => assert_eq!(why, Failure::Full),
             },
-            Err(why) => assert_eq!(why, Failure::TooMany),
+            Err(why) => assert_eq!(why, Failure::TooManyClones),
         }
     }
 
