@@ -335,13 +335,14 @@ pub(crate) enum Command {
     },
     /// Make a virtual disk that begins with a moment of another one, which has a history: it is
     /// served at once, over restarts too, until it is dropped. What is written to it concerns it
-    /// alone.
+    /// alone. Several names make several of them, or none if one of them cannot be made.
     Clone {
         /// The virtual disk and the moment, as in db@before-upgrade or db@-5m.
         #[arg(value_name = "VDISK@MOMENT")]
         what: String,
-        /// The name of the clone.
-        name: String,
+        /// The name of the clone; one for each, where several are to be made.
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
         #[command(flatten)]
         options: CloneOptions,
         #[command(flatten)]
@@ -349,11 +350,12 @@ pub(crate) enum Command {
     },
     /// Give up a mark (VDISK@MARK), with --branch what a revert left behind, or a clone with all
     /// that was written to it. What only that kept cannot be restored any more, and its space can
-    /// be used again.
+    /// be used again. Several are dropped one after the other, up to the first that is refused.
     Drop {
         /// The virtual disk and the mark, as in db@before-upgrade; with --branch the virtual disk;
         /// or the clone.
-        what: String,
+        #[arg(required = true)]
+        what: Vec<String>,
         /// The branch, by its number in `disktime history`.
         #[arg(long, value_name = "ID")]
         branch: Option<u64>,

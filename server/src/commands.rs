@@ -133,10 +133,10 @@ pub(crate) fn run(
         Command::Verify { vdisk, server } => return verify::run(&server, &vdisk),
         Command::Clone {
             what,
-            name,
+            names,
             options,
             server,
-        } => history::clone(&server, &what, &name, &options)?,
+        } => history::clone(&server, &what, &names, &options)?,
         Command::Drop {
             what,
             branch,

@@ -231,13 +231,48 @@ pub(super) fn undo_revert(server: &HistoryServer, vdisk: &str, disconnect: bool)
     Ok(())
 }
 
-/// Gives up a mark, a branch that a revert left behind, or a clone.
+/// Gives up marks, a branch that a revert left behind, or clones: one after the other, up to the
+/// first that is refused.
 pub(super) fn give_up(
+    server: &HistoryServer,
+    what: &[String],
+    branch: Option<u64>,
+    disconnect: bool,
+) -> CommandResult {
+    if what.len() > 1 && branch.is_some() {
+        return Err(Failure::new(
+            "a branch is dropped of one virtual disk: give one name with --branch",
+        ));
+    }
+    let mut answers = Vec::new();
+    for one in what {
+        let dropped = give_up_one(server, one, branch, disconnect);
+        let (answer, text) = dropped.map_err(|why| match (what.len(), answers.len()) {
+            (1, _) => why,
+            (_, 0) => Failure::new(format!("{why}; none is dropped")),
+            (all, before) => Failure::new(format!(
+                "{why}; {before} of {all} were dropped before it, and those behind it were not"
+            )),
+        })?;
+        if !server.json {
+            println!("{text}");
+        }
+        answers.push(answer);
+    }
+    if server.json {
+        let one = answers.pop_if(|_| what.len() == 1);
+        println!("{:#}", one.unwrap_or(Value::Array(answers)));
+    }
+    Ok(())
+}
+
+/// Gives up one of them; the answer, and the text of it.
+fn give_up_one(
     server: &HistoryServer,
     what: &str,
     branch: Option<u64>,
     disconnect: bool,
-) -> CommandResult {
+) -> CommandResult<(Value, String)> {
     let (vdisk, mark) = match (what.split_once('@'), branch) {
         (Some(_), None) if disconnect => {
             return Err(Failure::new(
@@ -259,13 +294,12 @@ pub(super) fn give_up(
         branch,
         ..request("drop", vdisk)
     })?;
-    let text = |_: &Value| match mark {
+    let text = match mark {
         Some(mark) => format!("{vdisk}: the mark {mark} is dropped"),
         None => format!(
             "{vdisk}: the branch {} is dropped",
             branch.unwrap_or_default()
         ),
     };
-    server.print(&answer, text);
-    Ok(())
+    Ok((answer, text))
 }

@@ -142,18 +142,21 @@ impl ServedCatalog {
 }
 
 impl CatalogChange<'_> {
-    /// Serves a vdisk that its disk's thread serves already. No served vdisk has its name.
-    pub(crate) fn add(&self, vdisk: ServedVdisk<ThreadService>) -> Vdisk {
-        let vdisk = Arc::new(vdisk);
-        debug_assert!(self.catalog.find(vdisk.name()).is_none());
+    /// Serves vdisks that the thread of their disk serves already. No served vdisk has one of their
+    /// names.
+    pub(crate) fn add(&self, vdisks: Vec<ServedVdisk<ThreadService>>) -> Vec<Vdisk> {
+        let vdisks: Vec<Vdisk> = vdisks.into_iter().map(Arc::new).collect();
         if let Some(nbd) = self.catalog.nbd.get() {
-            nbd.rules.add(vdisk.name(), vdisk.access().clone());
+            for vdisk in &vdisks {
+                debug_assert!(self.catalog.find(vdisk.name()).is_none());
+                nbd.rules.add(vdisk.name(), vdisk.access().clone());
+            }
         }
-        self.catalog.replace(|list| list.push(Arc::clone(&vdisk)));
+        self.catalog.replace(|list| list.extend_from_slice(&vdisks));
         if let Some(fuse) = self.catalog.fuse.get() {
-            fuse.files.add(vdisk.file());
+            vdisks.iter().for_each(|vdisk| fuse.files.add(vdisk.file()));
         }
-        vdisk
+        vdisks
     }
 
     /// Serves a vdisk no more: no client finds it when this returns. Its disk's thread refuses what

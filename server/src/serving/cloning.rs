@@ -1,7 +1,7 @@
 //! Clones of moments, made and dropped while the server runs.
 //!
 //! ```text
-//!   make:  name, admission ─► the disk's thread makes it ─► the catalog has it
+//!   make:  names, admission ─► the disk's thread makes them ─► the catalog has them
 //!   drop:  closed to clients ─► the disk's thread drops it ─► the catalog has it no more
 //! ```
 //!
@@ -11,18 +11,18 @@
 use crate::assembly::{CloneAdmission, CloneSettings, DiskService};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::catalog::{ServedCatalog, Vdisk};
-use crate::serving::control_socket::CloneRequest;
+use crate::serving::control_socket::{CloneRequest, Names};
 use crate::serving::disconnecting::{end_clients, end_moments};
 use crate::serving::history_control::{found, report};
 use crate::serving::known_disks::DiskMemory;
 use crate::serving::served_vdisks::FoundClone;
-use disktime_engine::{StillInUse, VdiskId};
+use disktime_engine::StillInUse;
 use disktime_fuse::OpenFiles;
 use disktime_history::Moment;
 use disktime_reservations::check_file_name;
-use disktime_volumes::{CloneConfig, DropDone, MomentDone};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use disktime_volumes::{CloneConfig, ClonesDone, DropDone};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -49,10 +49,10 @@ impl Cloning {
         }))
     }
 
-    /// Makes a clone of a moment of the vdisk of that name.
+    /// Makes clones of a moment of the vdisk of that name, all of them or none.
     ///
     /// # Errors
-    /// A sentence: why there is none.
+    /// A sentence: why there are none.
     pub(crate) async fn make(&self, parent: String, wanted: CloneRequest) -> CommandResult<Value> {
         let work = Arc::clone(&self.0);
         tokio::spawn(async move { work.make(&parent, wanted).await }).await?
@@ -77,62 +77,80 @@ impl Work {
     async fn make(&self, parent: &str, wanted: CloneRequest) -> CommandResult<Value> {
         let change = self.catalog.change().await;
         let vdisks = self.catalog.list();
-        let (parent, name) = (found(&vdisks, parent)?, &wanted.name);
-        check_file_name(name).map_err(Failure::new)?;
-        if vdisks.iter().any(|vdisk| vdisk.name() == name) {
-            return Err(Failure::new(format!(
-                "there is a vdisk `{name}`; give the clone another name"
-            )));
-        }
-        if holder_of_recorded(&vdisks, name).await?.is_some() {
-            return Err(Failure::new(format!(
-                "there is a clone `{name}` that is not served; give the clone another name, or give \
-                 that one up (`disktime drop {name}`)"
-            )));
-        }
+        let (parent, names) = (found(&vdisks, parent)?, wanted.names.as_slice());
+        require_free(&vdisks, names).await?;
         let log_bytes = report(parent).await?.max_bytes;
         let max_bytes = wanted.max_bytes.unwrap_or(log_bytes);
         let settings = CloneSettings::new(wanted.reservation, max_bytes);
-        self.require_admitted(&vdisks, parent.disk(), (name, settings))?;
-        let config = CloneConfig {
+        self.require_admitted(&vdisks, parent.disk(), (names, settings))?;
+        let config = |name: &String| CloneConfig {
             name: name.clone(),
             stream: settings.stream(),
             max_bytes,
             settings: settings.text(),
         };
-        let found = on_thread(parent, settings, wanted.moment.clone(), config).await?;
-        self.memory.note_clone(parent.disk(), name, found.uuid());
-        let clone = change.add(parent.cloned(found));
-        let seq = clone.origin().map(|origin| origin.seq);
-        let uris = self.catalog.uris(name);
-        Ok(json!({
-            "vdisk": parent.name(),
-            "clone": name,
-            "seq": seq,
-            "size_bytes": clone.size_bytes(),
-            "entitlement": settings.entitlement(parent.disk()),
-            "max_bytes": max_bytes,
-            "uris": uris.iter().map(ToString::to_string).collect::<Vec<String>>(),
-            "file": self.catalog.file_path(name),
-        }))
+        let configs = names.iter().map(config).collect();
+        let found = on_thread(parent, settings, wanted.moment.clone(), configs).await?;
+        let noted = found.iter().map(|one| (one.name.as_str(), one.uuid()));
+        self.memory.note_clones(parent.disk(), noted);
+        let clones = found.into_iter().map(|one| parent.cloned(one)).collect();
+        Ok(self.made(parent, &wanted.names, &change.add(clones)))
     }
 
-    /// Whether a disk has the time for one clone more.
+    /// The answer: what was made.
+    fn made(&self, parent: &Vdisk, names: &Names, clones: &[Vdisk]) -> Value {
+        let first = clones.first();
+        let origin = first.and_then(|clone| clone.origin());
+        let settings = origin.map(|origin| origin.settings).unwrap_or_default();
+        let mut answer = json!({
+            "vdisk": parent.name(),
+            "seq": origin.map(|origin| origin.seq),
+            "size_bytes": first.map(|clone| clone.size_bytes()),
+            "entitlement": settings.entitlement(parent.disk()),
+            "max_bytes": settings.max_bytes,
+        });
+        let place = |name: &String| {
+            let uris = self.catalog.uris(name);
+            let mut place = Map::new();
+            place.insert("clone".to_owned(), json!(name));
+            let uris: Vec<String> = uris.iter().map(ToString::to_string).collect();
+            place.insert("uris".to_owned(), json!(uris));
+            place.insert("file".to_owned(), json!(self.catalog.file_path(name)));
+            place
+        };
+        match names {
+            Names::One(name) => answer
+                .as_object_mut()
+                .into_iter()
+                .for_each(|answer| answer.extend(place(name))),
+            Names::Several(names) => {
+                answer["clones"] = names.iter().map(place).collect();
+            }
+        }
+        answer
+    }
+
+    /// Whether a disk has the time for these clones more.
     fn require_admitted(
         &self,
         vdisks: &[Vdisk],
         disk: &str,
-        (name, settings): (&str, CloneSettings),
+        (names, settings): (&[String], CloneSettings),
     ) -> CommandResult {
         let of_disk = vdisks.iter().filter(|vdisk| vdisk.disk() == disk);
         let clones = of_disk.filter_map(|vdisk| {
             let origin = vdisk.origin()?;
             Some((vdisk.name().as_str(), &origin.settings))
         });
-        let all = clones.chain([(name, &settings)]);
+        let new = names.iter().map(|name| (name.as_str(), &settings));
         self.admission
-            .admit(disk, all)
-            .map_err(|why| Failure::new(format!("`{name}` is not admitted: {why}")))
+            .admit(disk, clones.chain(new))
+            .map_err(|why| {
+                Failure::new(match names {
+                    [name] => format!("`{name}` is not admitted: {why}"),
+                    _ => format!("{} clones are not admitted: {why}", names.len()),
+                })
+            })
     }
 
     async fn give_up(
@@ -145,7 +163,11 @@ impl Work {
         let vdisks = self.catalog.list();
         let served = self.catalog.find(name);
         let is_clone = served.is_some_and(|vdisk| vdisk.origin().is_some());
-        if !is_clone && let Some(holder) = holder_of_recorded(&vdisks, name).await? {
+        let recorded = match is_clone {
+            true => None,
+            false => holder_of_recorded(&vdisks, &[name.to_owned()]).await?,
+        };
+        if let Some((holder, _)) = recorded {
             drop_recorded(holder, name).await?;
             self.memory.forget_clone(name);
             return Ok(json!({ "clone": name, "disconnected": 0 }));
@@ -195,34 +217,61 @@ fn in_use(name: &str, used: &StillInUse) -> Failure {
     }
 }
 
-/// Has the disk's thread make and serve a clone.
+/// Whether clones can have these names: no two of them one, none that is there or recorded.
+async fn require_free(vdisks: &[Vdisk], names: &[String]) -> CommandResult {
+    let served: HashSet<&str> = vdisks.iter().map(|vdisk| vdisk.name().as_str()).collect();
+    let mut new = HashSet::new();
+    for name in names {
+        check_file_name(name).map_err(Failure::new)?;
+        if served.contains(name.as_str()) {
+            return Err(Failure::new(format!(
+                "there is a vdisk `{name}`; give the clone another name"
+            )));
+        }
+        if !new.insert(name) {
+            return Err(Failure::new(format!(
+                "`{name}` is named twice; give each clone a name of its own"
+            )));
+        }
+    }
+    match holder_of_recorded(vdisks, names).await? {
+        None => Ok(()),
+        Some((_, name)) => Err(Failure::new(format!(
+            "there is a clone `{name}` that is not served; give the clone another name, or give \
+             that one up (`disktime drop {name}`)"
+        ))),
+    }
+}
+
+/// Has the disk's thread make and serve clones; they are in the order in which they were asked for.
 async fn on_thread(
     parent: &Vdisk,
     settings: CloneSettings,
     moment: Moment,
-    config: CloneConfig,
-) -> CommandResult<FoundClone> {
+    configs: Vec<CloneConfig>,
+) -> CommandResult<Vec<FoundClone>> {
     let id = parent.id();
     let (sender, receiver) = oneshot::channel();
-    let done: MomentDone = Box::new(move |made| drop(sender.send(made)));
+    let done: ClonesDone = Box::new(move |made| drop(sender.send(made)));
     parent.reactor().visit(Box::new(move |sets, _| {
         let set = sets.set_of_mut(id);
-        set.clone_vdisk(id, &moment, config, done);
+        set.clone_vdisks(id, &moment, configs, done);
     }))?;
-    let (clone, _) = receiver.await?.map_err(Failure::new)?;
-    let entry = look(parent, clone, move |set| {
-        FoundClone::of(set, clone, settings)
+    let (clones, _) = receiver.await?.map_err(Failure::new)?;
+    let entries = look(parent, move |set| {
+        let entry = |clone| FoundClone::of(set, clone, settings);
+        clones.into_iter().map(entry).collect::<Option<Vec<_>>>()
     })
     .await?;
-    entry.ok_or_else(|| Failure::new("the clone has gone again; try once more"))
+    entries.ok_or_else(|| Failure::new("a clone has gone again; try once more"))
 }
 
 /// What the set of a vdisk knows.
 async fn look<T: Send + 'static>(
     vdisk: &Vdisk,
-    id: VdiskId,
     read: impl FnOnce(&DiskService) -> T + Send + 'static,
 ) -> CommandResult<T> {
+    let id = vdisk.id();
     let (sender, receiver) = oneshot::channel();
     vdisk.reactor().visit(Box::new(move |sets, _| {
         let _ = sender.send(read(sets.set_of_mut(id)));
@@ -230,25 +279,25 @@ async fn look<T: Send + 'static>(
     Ok(receiver.await?)
 }
 
-/// A vdisk that is on the thread of a disk on which a clone of that name is recorded and not
-/// served.
+/// A vdisk that is on the thread of a disk on which a clone of one of these names is recorded and
+/// not served, and that name.
 async fn holder_of_recorded<'v>(
     vdisks: &'v [Vdisk],
-    name: &str,
-) -> CommandResult<Option<&'v Vdisk>> {
+    names: &[String],
+) -> CommandResult<Option<(&'v Vdisk, String)>> {
     let mut asked = BTreeSet::new();
     for vdisk in vdisks {
         if !vdisk.has_history() || !asked.insert(vdisk.thread()) {
             continue;
         }
         let (sender, receiver) = oneshot::channel();
-        let wanted = name.to_owned();
+        let wanted = names.to_owned();
         vdisk.reactor().visit(Box::new(move |sets, _| {
-            let records = |set: &DiskService| set.records_clone(&wanted);
-            let _ = sender.send(sets.sets().iter().any(records));
+            let recorded = |set: &DiskService| Some(set.first_recorded(&wanted)?.to_owned());
+            let _ = sender.send(sets.sets().iter().find_map(recorded));
         }))?;
-        if receiver.await? {
-            return Ok(Some(vdisk));
+        if let Some(name) = receiver.await? {
+            return Ok(Some((vdisk, name)));
         }
     }
     Ok(None)

@@ -3,7 +3,8 @@
 //!
 //! Requests: `{"command": "status"}`, and those of histories, which name a vdisk: `history`, `mark`
 //! (with `name`), `revert` (with `to`, a moment) and `undo-revert`, both with `disconnect`: true
-//! where clients are to be disconnected; `clone` (with `moment` and `name`), and `drop` of a clone.
+//! where clients are to be disconnected; `clone` (with `moment`, and `name`, or `names` for several
+//! of them at once), and `drop` of a clone.
 //! Before the answer to `verify` come lines `{"progress": {"done_bytes": …, "all_bytes": …}}`,
 //! twice a second, and a client that closes the connection, or does not read them, ends it. After
 //! the answer to `nbd` the connection is one of NBD, by which the exports of moments are read. An
@@ -14,7 +15,7 @@
 mod cloning;
 mod following;
 
-pub(crate) use cloning::CloneRequest;
+pub(crate) use cloning::{CloneRequest, Names};
 pub(crate) use following::follow;
 
 use crate::failure::{CommandResult, Failure};
@@ -55,7 +56,7 @@ pub(crate) trait Commands: Send + Sync + 'static {
         request: HistoryRequest,
     ) -> impl Future<Output = CommandResult<Value>> + Send;
 
-    /// Makes a clone of a moment of a vdisk.
+    /// Makes clones of a moment of a vdisk, all of them or none.
     fn clone_vdisk(
         &self,
         vdisk: String,
@@ -112,6 +113,9 @@ pub(crate) struct ControlRequest {
     pub(crate) vdisk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
+    /// Of clones that are made at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) names: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -432,6 +436,13 @@ fn connect(path: &Path) -> CommandResult<UnixStream> {
 fn send(mut stream: &UnixStream, request: &ControlRequest) -> CommandResult {
     let mut request = serde_json::to_vec(request)?;
     request.push(b'\n');
+    if request.len() as u64 > LINE_BYTES {
+        // It would be closed before all of it is sent, and its answer could not be read.
+        return Err(Failure::new(format!(
+            "the request has {} bytes, and a server takes 64 KiB at once: name fewer",
+            request.len()
+        )));
+    }
     Ok(stream.write_all(&request)?)
 }
 

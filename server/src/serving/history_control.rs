@@ -78,14 +78,20 @@ pub(super) fn found<'v>(vdisks: &'v [Vdisk], name: &str) -> CommandResult<&'v Vd
     vdisk.ok_or_else(|| Failure::new(unknown(vdisks, name)))
 }
 
+/// Vdisks that a sentence names, at most.
+const NAMED_MAX: usize = 16;
+
 fn unknown(vdisks: &[Vdisk], name: &str) -> String {
-    let names: Vec<String> = vdisks
+    let (named, others) = vdisks.split_at(vdisks.len().min(NAMED_MAX));
+    let named: Vec<String> = named
         .iter()
         .map(|one| format!("`{}`", one.name()))
         .collect();
-    match names.as_slice() {
-        [] => format!("there is no vdisk `{name}`; the server has none"),
-        names => format!("there is no vdisk `{name}`; there are {}", names.join(", ")),
+    let named = named.join(", ");
+    match (named.is_empty(), others.len()) {
+        (true, _) => format!("there is no vdisk `{name}`; the server has none"),
+        (_, 0) => format!("there is no vdisk `{name}`; there are {named}"),
+        (_, more) => format!("there is no vdisk `{name}`; there are {named} and {more} more"),
     }
 }
 

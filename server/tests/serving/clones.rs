@@ -15,13 +15,13 @@ use std::path::PathBuf;
 
 const DISK: &str = r#""d": { "path": "d.disk", "size": "480MiB", "seeks": false }"#;
 
-fn place_with(frontends: &str) -> TestDirectory {
+pub(crate) fn place_with(frontends: &str) -> TestDirectory {
     let db = format!(r#""db": {{ "disk": "d", "reserve": "40%", "period": "250ms", {DB} }}"#);
     let vdisks = format!(r#"{db}, "plain": {{ "disk": "d", "size": "4MiB" }}"#);
     TestDirectory::configured(DISK, &vdisks, frontends)
 }
 
-fn place() -> TestDirectory {
+pub(crate) fn place() -> TestDirectory {
     place_with(r#""nbd": {}"#)
 }
 
@@ -32,22 +32,22 @@ fn uri(server: &Server, export: &str) -> NbdUri {
     }
 }
 
-fn client(server: &Server, export: &str) -> Client {
+pub(crate) fn client(server: &Server, export: &str) -> Client {
     Client::connect(&uri(server, export))
 }
 
-fn refuses(server: &Server, export: &str) -> bool {
+pub(crate) fn refuses(server: &Server, export: &str) -> bool {
     NbdClient::connect(&uri(server, export)).is_err()
 }
 
-fn until_unused(place: &TestDirectory, vdisk: &str) {
+pub(crate) fn until_unused(place: &TestDirectory, vdisk: &str) {
     wait_until("no client uses it", || {
         place.status().vdisks[vdisk].clients == 0
     });
 }
 
 /// The bytes of the first blocks of 4 KiB; each has to be of one byte.
-fn blocks(read: &[u8]) -> Vec<u8> {
+pub(crate) fn blocks(read: &[u8]) -> Vec<u8> {
     let blocks = read.chunks(4096);
     let of_one = |block: &[u8]| {
         assert!(block.iter().all(|byte| *byte == block[0]));

@@ -38,6 +38,7 @@ mod kernel;
 mod kill;
 mod known_disks;
 mod lifecycle;
+mod many_clones;
 mod misbehaving_clients;
 mod moments;
 mod nbdinfo;

@@ -233,6 +233,13 @@ impl<D: Disk> VolumeSet<D> {
         self.histories.recorded_clone(name).is_some()
     }
 
+    /// The first of these names that a log of this set records as a clone's, served or not.
+    pub fn first_recorded<'n>(&self, names: &'n [String]) -> Option<&'n str> {
+        let recorded = self.histories.recorded_names();
+        let mut names = names.iter().map(String::as_str);
+        names.find(|name| recorded.contains(name))
+    }
+
     /// The vdisk that a clone begins with, and the moment; `None` if it is no clone.
     pub fn origin(&self, vdisk: VdiskId) -> Option<(&str, Seq)> {
         let slot = self.catalog.resolve(vdisk)?;

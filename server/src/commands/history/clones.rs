@@ -8,7 +8,7 @@ use disktime_history::Moment;
 use disktime_units::{format_size, parse_duration, parse_share, parse_size};
 use serde_json::Value;
 
-/// What a clone gets.
+/// What each clone gets.
 #[derive(Debug, Args)]
 pub(crate) struct CloneOptions {
     /// The share of the disk's time that it reserves, as in 5%; without it, best effort.
@@ -23,11 +23,11 @@ pub(crate) struct CloneOptions {
     max: Option<String>,
 }
 
-/// Makes a virtual disk that begins with a moment of another one.
+/// Makes virtual disks that begin with a moment of another one.
 pub(in super::super) fn make(
     server: &HistoryServer,
     what: &str,
-    name: &str,
+    names: &[String],
     options: &CloneOptions,
 ) -> CommandResult {
     let Some((vdisk, moment)) = what.split_once('@') else {
@@ -49,38 +49,76 @@ pub(in super::super) fn make(
     option("period", period_error.map(|error| error.to_string()))?;
     let max_error = max.as_deref().and_then(|text| parse_size(text).err());
     option("max", max_error.map(|error| error.to_string()))?;
+    let (one, several) = match names {
+        [name] => (Some(name), &[][..]),
+        _ => (None, names),
+    };
     let answer = server.ask(ControlRequest {
-        name: Some(name.to_owned()),
+        name: one.cloned(),
+        names: several.to_vec(),
         moment: Some(moment.to_owned()),
         reserve: reserve.clone(),
         period: period.clone(),
         max: max.clone(),
         ..request("clone", vdisk)
     })?;
-    let text = |answer: &Value| {
-        let mut text = format!(
-            "{name}: clone of {vdisk} at seq:{}, {}; {} for what is written to it",
-            seq(answer),
-            answer["entitlement"].as_str().unwrap_or_default(),
-            format_size(answer["max_bytes"].as_u64().unwrap_or_default()),
-        );
-        let uris = answer["uris"].as_array().into_iter().flatten();
-        for place in uris.chain([&answer["file"]]).filter_map(Value::as_str) {
-            text.push_str(&format!("  {place}"));
-        }
-        text
-    };
-    server.print(&answer, text);
+    server.print(&answer, |answer| match one {
+        Some(name) => text_of_one(vdisk, name, answer),
+        None => text_of_several(vdisk, answer),
+    });
     Ok(())
 }
 
-/// Drops a clone, with all that was written to it.
-pub(super) fn give_up(server: &HistoryServer, name: &str, disconnect: bool) -> CommandResult {
+/// What clones get: of whom, how much of the disk's time and space.
+fn terms(vdisk: &str, answer: &Value) -> (String, String) {
+    let entitlement = answer["entitlement"].as_str().unwrap_or_default();
+    let max_bytes = answer["max_bytes"].as_u64().unwrap_or_default();
+    let of = format!("of {vdisk} at seq:{}, {entitlement}", seq(answer));
+    (of, format_size(max_bytes))
+}
+
+/// Where a clone is: its URIs, and its file.
+fn places(clone: &Value) -> impl Iterator<Item = &str> {
+    let uris = clone["uris"].as_array().into_iter().flatten();
+    uris.chain([&clone["file"]]).filter_map(Value::as_str)
+}
+
+fn text_of_one(vdisk: &str, name: &str, answer: &Value) -> String {
+    let (of, max) = terms(vdisk, answer);
+    let mut text = format!("{name}: clone {of}; {max} for what is written to it");
+    for place in places(answer) {
+        text.push_str(&format!("  {place}"));
+    }
+    text
+}
+
+/// A line for all of them, and a short one for each.
+fn text_of_several(vdisk: &str, answer: &Value) -> String {
+    let (of, max) = terms(vdisk, answer);
+    let clones = answer["clones"].as_array();
+    let clones = clones.map(Vec::as_slice).unwrap_or_default();
+    let mut text = format!(
+        "{} clones {of} each; {max} for what is written to each",
+        clones.len()
+    );
+    for clone in clones {
+        let name = clone["clone"].as_str().unwrap_or_default();
+        let place = places(clone).next().unwrap_or_default();
+        text.push_str(&format!("\n  {name}  {place}"));
+    }
+    text
+}
+
+/// Drops a clone, with all that was written to it; the answer, and the text of it.
+pub(super) fn give_up(
+    server: &HistoryServer,
+    name: &str,
+    disconnect: bool,
+) -> CommandResult<(Value, String)> {
     let answer = server.ask(ControlRequest {
         disconnect,
         ..request("drop", name)
     })?;
-    let text = |answer: &Value| format!("{name}: the clone is dropped{}", disconnected(answer));
-    server.print(&answer, text);
-    Ok(())
+    let text = format!("{name}: the clone is dropped{}", disconnected(&answer));
+    Ok((answer, text))
 }

@@ -16,11 +16,15 @@ impl DiskMemory {
         DiskMemory(Arc::new(Mutex::new((lock, known))))
     }
 
-    /// Remembers, durably, that a disk has a clone, so that an entry of its name in the file is not
-    /// taken for a new vdisk.
-    pub(crate) fn note_clone(&self, disk: &str, name: &str, uuid: String) {
+    /// Remembers, durably, that a disk has these clones, names and identities, so that an entry of
+    /// such a name in the file is not taken for a new vdisk.
+    pub(crate) fn note_clones<'c>(
+        &self,
+        disk: &str,
+        clones: impl Iterator<Item = (&'c str, String)>,
+    ) {
         self.change(|known| {
-            known.remember_clones(disk, [(name, uuid)].into_iter());
+            known.remember_clones(disk, clones);
             true
         });
     }
