@@ -153,7 +153,8 @@ impl LoggedVdisk {
 
     /// What waits for the area fails.
     pub(super) fn fail_deferred(&mut self, error: IoError, why: &HistoryError) {
-        for key in std::mem::take(&mut self.deferred.changes) {
+        // An answer may release a range for a change behind it, which waits here then, too.
+        while let Some(key) = self.deferred.changes.pop_front() {
             self.clients.get_mut(key).fail(error, None);
             self.answer(key);
         }
