@@ -78,19 +78,25 @@ impl Log {
         if is_held || self.staged.is_empty() || self.gathers(now_ns) {
             return false;
         }
-        let fitting = self.fitting();
-        if (fitting.items, fitting.blocks) == (0, 0) {
-            let least = self.least_room_of(&self.staged[0]);
-            return match self.segments.fit(least, EMERGENCY_SLOTS) {
-                Fit::Next => {
-                    self.make_room(least, EMERGENCY_SLOTS, now_ns) && self.begin_data(now_ns)
-                }
-                Fit::Here | Fit::Full => {
-                    self.data_has_no_room();
-                    false
-                }
+        let fitting = loop {
+            let Some(first) = self.staged.front() else {
+                return false;
             };
-        }
+            let fitting = self.fitting();
+            if (fitting.items, fitting.blocks) != (0, 0) {
+                break fitting;
+            }
+            let least = self.least_room_of(first);
+            if self.segments.fit(least, EMERGENCY_SLOTS) == Fit::Next {
+                let has_room = self.make_room(least, EMERGENCY_SLOTS, now_ns);
+                return has_room && self.begin_data(now_ns);
+            }
+            if self.makes_space() {
+                return false;
+            }
+            // A shorter one behind it may fit.
+            self.fail_first_staged();
+        };
         if self.send_epoch(now_ns) {
             return true;
         }
@@ -178,7 +184,7 @@ impl Log {
     }
 
     /// Whether a change that is begun can also be ended: a write that a full log refuses has
-    /// changed nothing.
+    /// changed nothing, unless records have taken the room of its end meanwhile.
     fn has_room_for_all_of(&self, item: &Staged) -> bool {
         let units = self.units_for_data();
         let slots = units / u64::from(self.geometry.slot_units) + 1;
@@ -202,11 +208,12 @@ impl Log {
         room_of(item, blocks, RECORD_ROOM)
     }
 
-    /// No slot is free for what waits.
-    fn data_has_no_room(&mut self) {
-        if !self.makes_space() {
-            self.fail_staged(Failure::Full);
+    /// There is no room for the change that waits longest.
+    fn fail_first_staged(&mut self) {
+        if let Some(item) = self.staged.pop_front().filter(|item| item.is_last) {
+            self.failing.push((item.request, Failure::Full));
         }
+        self.answer_failing();
     }
 
     /// All changes that wait fail.

@@ -66,6 +66,15 @@ fn a_write_that_does_not_fit_is_not_begun() {
     }
 }
 
+/// A write that is too long for what is left fails alone.
+#[test]
+fn short_writes_fit_behind_one_that_does_not() {
+    let mut driver = Driver::new(geometry(64, 8, 1024), settings(1, WhenFull::Refuse));
+    write(&mut driver, 0, 600);
+    write(&mut driver, 0, 4);
+    assert_eq!(batches(&mut driver), [[4]]);
+}
+
 /// What is too little to be worth a batch of its own waits for the next segment.
 #[test]
 fn short_writes_are_not_divided() {
