@@ -4,6 +4,7 @@ use super::history_bed::{BLOCK, Bed, LogPlace, VDISK_BYTES};
 use crate::{Experiment, Finding, Origin, Real};
 use disktime_engine::VdiskId;
 use disktime_lab::figure::{Axis, Figure, Panel, Series};
+use disktime_lab::measures::{greatest, mean};
 use disktime_lab::{Lab, LabResult, Table, cells, number};
 use disktime_random::SplitMix64;
 
@@ -50,10 +51,6 @@ struct Cloned {
     space_kib: f64,
     /// Reads that found what is not theirs.
     wrong: u32,
-}
-
-fn mean(times: &[f64]) -> f64 {
-    times.iter().sum::<f64>() / times.len() as f64
 }
 
 fn clone_many(place: LogPlace, writes: usize) -> LabResult<Cloned> {
@@ -134,7 +131,7 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
         for blocks in [writes, LARGER * writes] {
             let cloned = clone_many(place, blocks)?;
             let each = mean(&cloned.times);
-            let longest = cloned.times.iter().copied().fold(0.0, f64::max);
+            let longest = greatest(&cloned.times);
             let mut row = cells![name, blocks];
             let drop = mean(&cloned.drops);
             row.extend([each, longest, 1000.0 / each, cloned.together].map(number));
@@ -193,10 +190,7 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
 }
 
 fn figure(lines: &[(String, Vec<f64>)]) -> Figure {
-    let longest = lines
-        .iter()
-        .flat_map(|(_, times)| times)
-        .fold(0.0, |one: f64, other| one.max(*other));
+    let longest = greatest(lines.iter().flat_map(|(_, times)| times));
     let x = Axis::linear("clones that are there", 0.0, CLONES as f64);
     let mut panel = Panel::new(
         "",

@@ -8,6 +8,7 @@ use disktime_engine::VdiskId;
 use disktime_history::Seq;
 use disktime_image_files::{FileError, Image, ImageFiles, ROOT};
 use disktime_lab::figure::{Axis, Figure, Panel, Series};
+use disktime_lab::measures::{greatest, least, mean};
 use disktime_lab::{Lab, LabError, LabResult, Table, cells, number};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
@@ -267,10 +268,8 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
             wrong_here += u32::from(!is_right);
             times.push(took.as_millis_f64());
         }
-        let shortest = times.iter().copied().fold(f64::INFINITY, f64::min);
-        let longest = times.iter().copied().fold(0.0, f64::max);
         let mut row = cells![name, versions.len(), wrong_here];
-        row.extend([shortest, longest].map(number));
+        row.extend([least(&times), greatest(&times)].map(number));
         table.row(row);
         wrong += wrong_here;
         points.push((name, times));
@@ -285,7 +284,6 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
         .check("wrong", what, f64::from(wrong))
         .at_most(0.0, "")
         .decisive();
-    let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len() as f64;
     let main = &points[0].1;
     let ages = mean(&main[..4]) / mean(&main[VERSIONS - 4..]);
     let what = "time to read one of the four oldest versions ÷ one of the four newest";
@@ -312,10 +310,7 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
 }
 
 fn figure(points: &[(&'static str, Vec<f64>)]) -> Figure {
-    let longest = points
-        .iter()
-        .flat_map(|(_, times)| times)
-        .fold(0.0, |one: f64, other| one.max(*other));
+    let longest = greatest(points.iter().flat_map(|(_, times)| times));
     let x = Axis::linear("versions that came before", 0.0, VERSIONS as f64);
     let mut panel = Panel::new(
         "",
