@@ -3,7 +3,7 @@
 use super::common::histories::{call_moment, listener, wait};
 use super::common::{MIB, Machine, TestDisk};
 use super::{SIZE, clone_at, drop_clone, mark, new_machine, nth, read_all, reopened};
-use disktime_engine::{IoError, RequestKind};
+use disktime_engine::{IoError, Reply, RequestKind, Service};
 use disktime_history::Moment;
 use disktime_volumes::{Uuid, VirtualDriver};
 
@@ -147,25 +147,32 @@ fn what_is_recorded_sets_the_log_aside() {
     }
 }
 
-/// There is space for some of them: the others get ENOSPC, alone, and can be read.
-#[test]
-fn a_clone_for_which_there_is_no_space_gets_enospc_alone() {
-    let (mut machine, _) = with_clone(4);
+/// Eight clones `c0` to `c7` more, each written to if there is space for it; those for which there
+/// is none.
+fn with_clones_without_space(seed: u64) -> (Machine<TestDisk>, Vec<String>) {
+    let (mut machine, _) = with_clone(seed);
     let names: Vec<String> = (0..8).map(|number| format!("c{number}")).collect();
     for name in &names {
         clone_at(&mut machine, 0, "golden", name).expect("it takes no space");
     }
     let mut without = Vec::new();
-    for name in &names {
-        let vdisk = nth(&machine, name);
+    for name in names {
+        let vdisk = nth(&machine, &name);
         match machine.write(vdisk, 0, &[5; 4096]) {
             Ok(()) => assert!(without.is_empty()),
             Err(error) => {
                 assert_eq!(error, IoError::NoSpace);
-                without.push(name.clone());
+                without.push(name);
             }
         }
     }
+    (machine, without)
+}
+
+/// There is space for some of them: the others get ENOSPC, alone, and can be read.
+#[test]
+fn a_clone_for_which_there_is_no_space_gets_enospc_alone() {
+    let (mut machine, without) = with_clones_without_space(4);
     assert!((1..8).contains(&without.len()), "{without:?}");
     for name in &without {
         assert!(read_all(&mut machine, name) == expected(), "{name}");
@@ -183,6 +190,67 @@ fn a_clone_for_which_there_is_no_space_gets_enospc_alone() {
     drop_clone(&mut machine, "c0").expect("dropped");
     let vdisk = nth(&machine, &without[0]);
     machine.write(vdisk, 0, &[5; 4096]).expect("now there is");
+}
+
+/// Changes parts of one block twice; the second waits until the first is answered.
+fn change_a_block_twice(machine: &mut Machine<TestDisk>, vdisk: u32) {
+    for offset in [100, 200] {
+        let place = (offset, 10);
+        let taken = machine.submit(vdisk, RequestKind::Write, place, Some(&[9; 10]), false);
+        taken.expect("taken");
+    }
+}
+
+/// The answers to both, which do not take for ever.
+fn two_replies(machine: &mut Machine<TestDisk>) -> Vec<Reply> {
+    for _ in 0..10_000 {
+        if machine.replies.len() == 2 {
+            return machine.settle();
+        }
+        machine.step();
+    }
+    panic!("a change is not answered");
+}
+
+/// The answer to the first releases the second, which gets the same.
+#[test]
+fn changes_of_one_block_that_find_no_space_are_all_answered() {
+    let (mut machine, without) = with_clones_without_space(6);
+    let vdisk = nth(&machine, &without[0]);
+    for _ in 0..2 {
+        change_a_block_twice(&mut machine, vdisk);
+        let replies = two_replies(&mut machine);
+        let results: Vec<_> = replies.iter().map(|reply| reply.result).collect();
+        assert_eq!(results, [Err(IoError::NoSpace); 2]);
+    }
+    assert!(read_all(&mut machine, &without[0]) == expected());
+}
+
+/// At each step of the making of its log: all are answered, and the log is closed.
+#[test]
+fn a_stop_with_changes_that_wait_for_a_log_ends() {
+    for steps in 0..30 {
+        let (mut machine, mut handle) = with_clone(7);
+        let x = nth(&machine, "x");
+        change_a_block_twice(&mut machine, x);
+        for _ in 0..steps {
+            machine.step();
+        }
+        machine.set.begin_stop();
+        machine.set.fail_queued();
+        let replies = two_replies(&mut machine);
+        let mut content = expected();
+        for (reply, from) in replies.iter().zip([100, 200]) {
+            match reply.result {
+                Ok(()) => content[from..from + 10].fill(9),
+                Err(error) => assert_eq!(error, IoError::Shutdown, "{steps}"),
+            }
+        }
+        let mut driver = VirtualDriver { now: machine.now };
+        machine.set.close_histories(&mut driver).expect("it closes");
+        machine = reopened(machine, &mut handle, steps);
+        assert!(read_all(&mut machine, "x") == content, "{steps}");
+    }
 }
 
 /// Dropped at each step of the making of its log: what it took is free.
