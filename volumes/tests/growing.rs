@@ -5,34 +5,22 @@
 mod common;
 
 use common::histories::{
-    HISTORY, Heard, call_moment, clone_config, listener, mark, open_at, open_moment, wait,
-    with_history,
+    HISTORY, Heard, call_moment, clone_config, listener, mark, open_fault_disk as open,
+    open_moment, wait, with_history,
 };
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, disk_for};
 use disktime_disks::{FaultDisk, FaultHandle};
 use disktime_engine::{IoError, RequestKind};
 use disktime_history::{Moment, WhenFull};
 use disktime_units::Nanos;
-use disktime_volumes::{
-    ChangedBlocks, Format, OpenReport, VdiskConfig, VirtualDriver, VolumeError,
-};
+use disktime_volumes::{ChangedBlocks, Format, OpenReport, VdiskConfig, VirtualDriver};
 
-const QUANTUM: u32 = 256 << 10;
 const DISK: u64 = 240 * MIB;
 const SMALL: u64 = 2 * MIB - 4096;
 const LARGE: u64 = 4 * MIB + 8192;
 
 fn sized(size_bytes: u64, window_ns: u64) -> [VdiskConfig; 1] {
     [with_history(size_bytes, window_ns, WhenFull::Shorten)]
-}
-
-fn open(
-    disk: FaultDisk,
-    vdisks: &[VdiskConfig],
-    format: Format,
-    now: Nanos,
-) -> Result<(Machine<TestDisk>, OpenReport), VolumeError> {
-    open_at(TestDisk::around(disk, QUANTUM), vdisks, format, now)
 }
 
 /// What a power failure leaves, opened again.

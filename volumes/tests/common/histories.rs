@@ -1,7 +1,7 @@
 //! Vdisks with a history, and sets that have some.
 
 use super::{Machine, TestDisk, configs, disk_loop, options, reserved};
-use disktime_disks::{Buffer, Disk};
+use disktime_disks::{Buffer, Disk, FaultDisk};
 use disktime_engine::{
     Extent, IoError, PolicyKind, Reply, Request, RequestKind, Service, StreamConfig, VdiskId,
 };
@@ -62,6 +62,16 @@ pub(crate) fn open_at<D: Disk>(
     let mut machine = Machine::around(set, driver.now);
     machine.ticks = true;
     Ok((machine, report))
+}
+
+/// The same with a fault-injecting disk.
+pub(crate) fn open_fault_disk(
+    disk: FaultDisk,
+    vdisks: &[VdiskConfig],
+    format: Format,
+    now: Nanos,
+) -> Result<(Machine<TestDisk>, OpenReport), VolumeError> {
+    open_at(TestDisk::around(disk, 256 << 10), vdisks, format, now)
 }
 
 /// What a callback was given.
