@@ -99,6 +99,40 @@ fn all_are_served(report: &OpenReport) -> bool {
     !messages.any(|one| one.contains("not served"))
 }
 
+/// One copy of the label is damaged and takes no write: the other one is left as it is.
+#[test]
+fn a_log_is_not_made_while_one_copy_of_the_label_is_whole() {
+    for damaged in [0, 512 << 10] {
+        let (mut machine, mut handle) = new_machine(1);
+        make(&mut machine, "db", "x").expect("it takes no space");
+        let unwritable = Fault {
+            range_bytes: damaged..damaged + 4096,
+            ..Fault::every(Operation::Write, FaultKind::Error(DiskErrorKind::Io))
+        };
+        machine.settle();
+        let now = machine.now;
+        machine.set.abandon();
+        let mut disk = crash(&handle, 1);
+        common::put(&mut disk, damaged, &[0xEB; 4096]);
+        handle = disk.handle();
+        handle.inject(unwritable);
+        let (mut machine, _) = open(disk, &[], Format::Refuse, now);
+        let x = machine.set.vdisks().position(|(name, _)| name == "x");
+        let x = x.expect("it is served") as u32;
+        let whole = || {
+            let mut copy = vec![0; 64 << 10];
+            handle.peek((512 << 10) - damaged, &mut copy);
+            copy
+        };
+        let before = whole();
+        assert_eq!(machine.write(x, 0, &[3; 4096]), Err(IoError::Io));
+        assert!(whole() == before, "the copy that is whole stays as it is");
+        machine.write(0, 0, &[4; 4096]).expect("its parent goes on");
+        let (mut machine, _) = reopened(machine, &mut handle, &[], None);
+        machine.write(x, 0, &[3; 4096]).expect("it is healed");
+    }
+}
+
 #[test]
 fn a_clone_that_is_not_served_can_be_dropped() {
     for has_log in [false, true] {

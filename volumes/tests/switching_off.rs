@@ -5,17 +5,16 @@
 mod common;
 
 use common::histories::{
-    HISTORY, clone_config, listener, mark, open_at, open_moment, wait, with_history,
+    HISTORY, clone_config, listener, mark, open_fault_disk as open, open_moment, wait, with_history,
 };
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, configs, crash, disk_for, put};
-use disktime_disks::{FaultDisk, FaultHandle};
+use disktime_disks::{DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
 use disktime_engine::RequestKind;
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
-use disktime_volumes::{Format, OpenReport, VdiskConfig, VirtualDriver, VolumeError};
+use disktime_volumes::{Format, VdiskConfig, VirtualDriver};
 
-const QUANTUM: u32 = 256 << 10;
 const DISK: u64 = 72 * MIB;
 const SIZE: u64 = 2 * MIB;
 
@@ -27,15 +26,6 @@ fn off() -> [VdiskConfig; 1] {
     let mut vdisk = configs(&[("db", SIZE)]).remove(0);
     vdisk.spec.history_off = true;
     [vdisk]
-}
-
-fn open(
-    disk: FaultDisk,
-    vdisks: &[VdiskConfig],
-    format: Format,
-    now: Nanos,
-) -> Result<(Machine<TestDisk>, OpenReport), VolumeError> {
-    open_at(TestDisk::around(disk, QUANTUM), vdisks, format, now)
 }
 
 /// The machine stops; what a power failure leaves.
@@ -216,6 +206,46 @@ fn a_crash_at_any_write_leaves_the_content() {
         machine.set.abandon();
     }
     assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+}
+
+/// One copy of the label is damaged and takes no write, so the other one is all that is whole.
+#[test]
+fn a_label_of_which_one_copy_is_whole_is_not_written_and_the_history_stays() {
+    let copies = [0, 512 << 10];
+    for (damaged, whole) in [(copies[0], copies[1]), (copies[1], copies[0])] {
+        let disk = disk_for(BLANK, DISK);
+        let handle = disk.handle();
+        let (mut machine, _) = open(disk, &on(), BLANK, Nanos::ZERO).expect("it opens");
+        machine.write(0, 0, &[1; 4096]).expect("a write");
+        let (mut disk, now) = stopped(machine, &handle, true);
+        put(&mut disk, damaged, &[0xEB; 4096]);
+        let handle = disk.handle();
+        handle.inject(Fault {
+            range_bytes: damaged..damaged + 4096,
+            ..Fault::every(Operation::Write, FaultKind::Error(DiskErrorKind::Io))
+        });
+        let label = || {
+            let mut copy = vec![0; 64 << 10];
+            handle.peek(whole, &mut copy);
+            copy
+        };
+        let before = label();
+        let (mut machine, report) = open(disk, &off(), Format::Refuse, now).expect("it is served");
+        let said = report.messages.join(" ");
+        assert!(said.contains("stays damaged"), "{said}");
+        assert!(said.contains("is not switched off: the label"), "{said}");
+        assert!(report.ended_histories.is_empty());
+        assert!(label() == before);
+        machine
+            .write(0, 4096, &[2; 4096])
+            .expect("with its history");
+        assert!(machine.set.history(machine.handle(0)).is_some());
+        let (disk, now) = stopped(machine, &handle, true);
+        let (mut machine, report) = open(disk, &off(), Format::Refuse, now).expect("healed");
+        assert_eq!(report.ended_histories, [("db".to_owned(), HISTORY)]);
+        let found = read_all(&mut machine);
+        assert!(found[..4096] == [1; 4096] && found[4096..8192] == [2; 4096]);
+    }
 }
 
 #[test]

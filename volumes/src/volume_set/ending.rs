@@ -22,8 +22,10 @@ impl<D: Disk> VolumeSet<D> {
         Ok((slot, logged.ok_or("it could not be opened")?))
     }
 
-    /// Folds everything of a vdisk's log; `None` when the image has it.
+    /// Folds everything of a vdisk's log; `None` when the image has it. Not if the label cannot be
+    /// written without the log afterwards.
     pub(crate) fn advance_ending(&mut self, vdisk: VdiskId) -> Result<Option<Ending>, String> {
+        self.require_known_label()?;
         self.ended(vdisk)?.1.advance_ending()
     }
 

@@ -65,16 +65,14 @@ impl<D: Disk> VolumeSet<D> {
 
     /// `None` if it is not needed any more.
     fn write_area(&mut self, at: usize) -> Result<Option<MakingArea>, (IoError, HistoryError)> {
+        let label = self.require_known_label();
         let Some(clone) = self.histories.get_mut(at) else {
             return Ok(None);
         };
         let Some((geometry, max_bytes)) = clone.wanted_area() else {
             return Ok(None);
         };
-        if self.label_is_stuck {
-            let why = "the label of the disk cannot be written until the server is started again";
-            return Err((IoError::Io, why.to_owned()));
-        }
+        label.map_err(|why| (IoError::Io, why))?;
         let of = (clone.name(), Uuid::from_bytes(geometry.vdisk));
         let new = space::with_clone(&self.label, of, (clone.size_bytes(), max_bytes));
         let no_space = |error: crate::VolumeError| (IoError::NoSpace, error.to_string());

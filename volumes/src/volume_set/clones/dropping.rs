@@ -244,9 +244,7 @@ impl<D: Disk> VolumeSet<D> {
 
     /// Its slots are free: the space of its log is given back.
     fn free_clone(&mut self, uuid: Uuid) -> Result<DropStage, HistoryError> {
-        if self.label_is_stuck {
-            return Err("the label of the disk cannot be written".to_owned());
-        }
+        self.require_known_label()?;
         let next = space::without_log(&self.label, uuid).map_err(|error| error.to_string())?;
         let next = next.following(&self.label);
         let update = Update::change(&next, 0).map_err(|error| error.to_string())?;

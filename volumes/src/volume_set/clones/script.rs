@@ -5,7 +5,7 @@
 //! nothing else changes it.
 
 use super::super::VolumeSet;
-use crate::histories::ORIGIN;
+use crate::histories::{HistoryError, ORIGIN};
 use crate::ids::VdiskSlot;
 use crate::label::{EXTENT_ALIGNMENT_BYTES, Step, Update};
 use crate::layout::{Known, Layout, MappedExtent};
@@ -33,7 +33,23 @@ impl Script {
 }
 
 impl<D: Disk> VolumeSet<D> {
+    /// What a script needs: one that failed, or a copy that could not be healed, leaves a label of
+    /// which one copy may be all that is whole.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(in crate::volume_set) fn require_known_label(&self) -> Result<(), HistoryError> {
+        match self.label_is_stuck {
+            true => Err(
+                "the label of the disk cannot be written until the server is started again"
+                    .to_owned(),
+            ),
+            false => Ok(()),
+        }
+    }
+
     pub(in crate::volume_set) fn begin_script(&mut self, steps: Update) {
+        debug_assert!(!self.label_is_stuck, "it is asked for before");
         // Until it has ended it is not known what the label is.
         self.label_is_stuck = true;
         self.clone_works.script = Some(Script {
