@@ -56,9 +56,7 @@ pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
 use moments::OpenMoment;
 pub(crate) use moments::moment_position;
 pub(crate) use numbering::Numbering;
-pub(crate) use opening::{
-    OpenedLog, grow_log, is_untouched, look_into_log, open_log, open_view, recorded_clones,
-};
+pub(crate) use opening::{OpenedLog, grow_log, look_into_log, open_log, open_view};
 pub use status::HistoryReport;
 pub(crate) use switching_off::Ending;
 pub use verifying::{VerifyDone, VerifyProgress};

@@ -36,19 +36,10 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
     stream: StreamId,
     settings: Settings,
 ) -> Result<Result<OpenedLog, String>, VolumeError> {
-    let mut area = Area {
-        disk: Blocking::new(disk_loop, driver, stream),
-        layout,
-    };
-    let (log, report) = match area.recover((entry, origin), settings)? {
-        Ok(found) => found,
+    let mut area = Area::new(disk_loop, driver, stream, layout);
+    let mut opened = match area.recover((entry, origin), settings)? {
+        Ok((log, report)) => OpenedLog::of(log, report),
         Err(why) => return Ok(Err(why)),
-    };
-    let mut opened = OpenedLog {
-        log,
-        report,
-        image_step: None,
-        said: Vec::new(),
     };
     let is_open = |notice: &Notice| matches!(notice, Notice::Opened).then_some(Ok(()));
     let result = area.run_until(&mut opened, is_open)?;
@@ -64,10 +55,7 @@ pub(crate) fn grow_log<D: Disk, R: Driver>(
     stream: StreamId,
     (size_bytes, slots): (u64, u32),
 ) -> Result<Result<(), String>, VolumeError> {
-    let mut area = Area {
-        disk: Blocking::new(disk_loop, driver, stream),
-        layout,
-    };
+    let mut area = Area::new(disk_loop, driver, stream, layout);
     if let Err(why) = opened.log.grow(size_bytes / UNIT_BYTES as u64, slots) {
         return Ok(Err(why.to_string()));
     }
@@ -90,10 +78,7 @@ pub(crate) fn open_view<D: Disk, R: Driver>(
     stream: StreamId,
     moment: Seq,
 ) -> Result<Result<ViewId, String>, VolumeError> {
-    let mut area = Area {
-        disk: Blocking::new(disk_loop, driver, stream),
-        layout,
-    };
+    let mut area = Area::new(disk_loop, driver, stream, layout);
     // No request has a number yet.
     if let Err(why) = opened.log.open_view(RequestId(0), moment) {
         return Ok(Err(why.to_string()));
@@ -105,56 +90,23 @@ pub(crate) fn open_view<D: Disk, R: Driver>(
     })
 }
 
-/// What the log in the area of `entry` says of itself, as far as its tables go; writes nothing.
-/// `stream` pays.
+/// What the log in the area of `entry` says of itself, as far as its tables go; that of a clone if
+/// `origin` says what it begins with. Writes nothing. `stream` pays.
 pub(crate) fn look_into_log<D: Disk, R: Driver>(
-    disk_loop: &mut DiskLoop<D>,
-    driver: &mut R,
-    (entry, layout): (&HistoryEntry, &Layout),
-    stream: StreamId,
-    settings: Settings,
-) -> Result<Result<Log, String>, VolumeError> {
-    let mut area = Area {
-        disk: Blocking::new(disk_loop, driver, stream),
-        layout,
-    };
-    let found = area.recover((entry, None), settings)?;
-    Ok(found.map(|(log, _)| log))
-}
-
-/// Whether the log in the area of `entry` holds nothing yet; writes nothing. `stream` pays.
-pub(crate) fn is_untouched<D: Disk, R: Driver>(
-    disk_loop: &mut DiskLoop<D>,
-    driver: &mut R,
-    (entry, layout): (&HistoryEntry, &Layout),
-    stream: StreamId,
-    settings: Settings,
-) -> Result<bool, VolumeError> {
-    let found = look_into_log(disk_loop, driver, (entry, layout), stream, settings)?;
-    Ok(found.is_ok_and(|log| log.status().newest == 0))
-}
-
-/// The names of the clones that the log in the area of `entry` records, if it can be opened; that
-/// of a clone if `origin` says what it begins with. Writes nothing. `stream` pays.
-pub(crate) fn recorded_clones<D: Disk, R: Driver>(
     disk_loop: &mut DiskLoop<D>,
     driver: &mut R,
     (entry, layout, origin): (&HistoryEntry, &Layout, Option<Origin>),
     stream: StreamId,
     settings: Settings,
-) -> Result<Option<Vec<String>>, VolumeError> {
-    let mut area = Area {
-        disk: Blocking::new(disk_loop, driver, stream),
-        layout,
-    };
+) -> Result<Result<Log, String>, VolumeError> {
+    let mut area = Area::new(disk_loop, driver, stream, layout);
     let found = area.recover((entry, origin), settings)?;
-    let names = |log: Log| log.cloned().map(|clone| clone.name.clone()).collect();
-    Ok(found.ok().map(|(log, _)| names(log)))
+    Ok(found.map(|(log, _)| log))
 }
 
 impl OpenedLog {
-    /// Of a log that is in memory only.
-    pub(crate) fn in_memory(log: Log, report: Report) -> OpenedLog {
+    /// Nothing is in flight, and it has said nothing.
+    pub(crate) fn of(log: Log, report: Report) -> OpenedLog {
         OpenedLog {
             log,
             report,
@@ -189,7 +141,18 @@ struct Area<'a, D: Disk, R: Driver> {
     layout: &'a Layout,
 }
 
-impl<D: Disk, R: Driver> Area<'_, D, R> {
+impl<'a, D: Disk, R: Driver> Area<'a, D, R> {
+    /// The area that lies on the disk as `layout` says; `stream` pays.
+    fn new(
+        disk_loop: &'a mut DiskLoop<D>,
+        driver: &'a mut R,
+        stream: StreamId,
+        layout: &'a Layout,
+    ) -> Area<'a, D, R> {
+        let disk = Blocking::new(disk_loop, driver, stream);
+        Area { disk, layout }
+    }
+
     /// Finds the log; or says why there is none.
     fn recover(
         &mut self,

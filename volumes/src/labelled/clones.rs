@@ -3,7 +3,7 @@
 use super::LabelledDisk;
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::histories::recorded_clones;
+use crate::histories::look_into_log;
 use crate::label::{HistoryEntry, UNIT_BYTES, VdiskEntry};
 use crate::volume_set::{area_layout, log_settings};
 use disktime_disks::Disk;
@@ -71,7 +71,7 @@ impl<D: Disk> LabelledDisk<D> {
         let layout = area_layout(log, stream);
         let disk_loop = self.disk_loop_mut();
         let settings = log_settings(disk_loop);
-        let clones = recorded_clones(disk_loop, driver, (log, &layout, None), stream, settings)?;
-        Ok(clones.map(|names| names.len()))
+        let found = look_into_log(disk_loop, driver, (log, &layout, None), stream, settings)?;
+        Ok(found.ok().map(|log| log.cloned().count()))
     }
 }

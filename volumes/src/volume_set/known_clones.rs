@@ -10,13 +10,13 @@ use super::clones::{CloneConfig, ServedClone, deferred_log};
 use super::logs::{NewLog, area_layout, log_settings};
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::histories::{OpenedLog, Parent, open_log, open_view, recorded_clones};
+use crate::histories::{OpenedLog, Parent, look_into_log, open_log, open_view};
 use crate::label::{HistoryEntry, Label, UNIT_BYTES, Uuid};
 use crate::labelled::LabelledDisk;
 use crate::layout::Layout;
 use disktime_disks::Disk;
 use disktime_engine::StreamId;
-use disktime_history::{CloneEntry, Origin, Seq, ViewId};
+use disktime_history::{CloneEntry, Log, Origin, Seq, ViewId};
 use disktime_units::Nanos;
 use std::collections::HashMap;
 
@@ -194,7 +194,9 @@ impl FoundClones {
         let layout = area_layout(&area, stream);
         let settings = log_settings(disk.disk_loop_mut());
         let of_clone = (&area, &layout, Some(origin));
-        recorded_clones(disk.disk_loop_mut(), driver, of_clone, stream, settings)
+        let found = look_into_log(disk.disk_loop_mut(), driver, of_clone, stream, settings)?;
+        let names = |log: Log| log.cloned().map(|clone| clone.name.clone()).collect();
+        Ok(found.ok().map(names))
     }
 
     /// Frees logs of clones that were dropped, if it is sure that nothing records them.
@@ -258,7 +260,7 @@ fn open_clone<D: Disk, R: Driver>(
         let sizes = (size_bytes, config.max_bytes);
         let of_clone = (&*entry.name, uuid, origin);
         let opened = match deferred_log(disk.label(), of_clone, sizes, settings) {
-            Ok((log, report)) => OpenedLog::in_memory(log, report),
+            Ok((log, report)) => OpenedLog::of(log, report),
             Err(why) => return Ok(Err(why)),
         };
         let stream = disk.disk_loop_mut().add_stream(driver.now(), config.stream);
@@ -288,8 +290,7 @@ impl<D: Disk> VolumeSet<D> {
         let Some((moment, view)) = self.histories.use_moment(at, found.view, seq) else {
             return;
         };
-        let size_bytes = found.opened.log.vdisk_blocks() * UNIT_BYTES as u64;
-        let at = self.serve_clone(
+        self.serve_clone(
             now,
             ServedClone {
                 uuid: Uuid::from_bytes(found.entry.vdisk),
@@ -299,10 +300,8 @@ impl<D: Disk> VolumeSet<D> {
                 moment,
                 area: found.area,
                 max_bytes: found.max_bytes,
-                size_bytes,
                 stream: found.stream,
             },
         );
-        self.histories.bind(at);
     }
 }

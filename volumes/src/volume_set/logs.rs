@@ -8,7 +8,7 @@ use crate::VolumeError;
 use crate::driver::Driver;
 use crate::histories::{
     FoldLimits, Ground, Histories, LoggedVdisk, Numbering, OpenedLog, Parts, grow_log,
-    is_untouched, look_into_log, open_log,
+    look_into_log, open_log,
 };
 use crate::ids::VdiskSlot;
 use crate::label::{HistoryEntry, Uuid, VdiskEntry};
@@ -146,7 +146,9 @@ pub(crate) fn require_untouched<D: Disk, R: Driver>(
     let layout = area_layout(entry, stream);
     let disk_loop = disk.disk_loop_mut();
     let settings = settings(disk_loop, (WhenFull::Shorten, 0, Share::WHOLE));
-    if is_untouched(disk_loop, driver, (entry, &layout), stream, settings)? {
+    let of_vdisk = (entry, &layout, None);
+    let found = look_into_log(disk_loop, driver, of_vdisk, stream, settings)?;
+    if found.is_ok_and(|log| log.status().newest == 0) {
         return Ok(());
     }
     Err(VolumeError::History {
@@ -183,14 +185,14 @@ pub(crate) fn require_endable<D: Disk, R: Driver>(
     let layout = area_layout(&entry, stream);
     let disk_loop = disk.disk_loop_mut();
     let settings = settings(disk_loop, (WhenFull::Shorten, 0, Share::WHOLE));
-    let found = look_into_log(disk_loop, driver, (&entry, &layout), stream, settings)?;
+    let of_vdisk = (&entry, &layout, None);
+    let found = look_into_log(disk_loop, driver, of_vdisk, stream, settings)?;
     let log = match found {
         Ok(log) => log,
         Err(why) => return refuse(why),
     };
     let status = log.status();
-    let clones = status.clones.iter().map(|clone| &*clone.entry.name);
-    let clones: Vec<&str> = clones.collect();
+    let clones: Vec<&str> = log.cloned().map(|clone| &*clone.name).collect();
     if !clones.is_empty() {
         return refuse(format!(
             "the clones {} begin with moments of it; give it its `history` back, and drop them \
@@ -345,8 +347,8 @@ fn grow<D: Disk, R: Driver>(
     Ok(Ok(grown.err().map(|why| {
         let [has, wanted] = format_sizes([size_bytes, wanted_bytes]);
         format!(
-            "vdisk `{}` and its history do not grow (it has {has}, and not {wanted}) until the server \
-             is started again: {why}",
+            "vdisk `{}` and its history have not grown (it has {has}, and not {wanted}): {why}; start \
+             the server again for its new size",
             entry.name()
         )
     })))

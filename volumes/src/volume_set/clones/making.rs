@@ -1,9 +1,10 @@
 //! Making clones of one moment: it is opened, they are recorded, they are served. None of them has
 //! a log of its own before something is written to it ([areas](super::areas)).
 //!
-//! Invariants: until they are recorded nothing has changed; all of them are made or none: if one
-//! cannot be recorded, the others are dropped again before the caller hears why. If that fails,
-//! too, or a crash comes in between, those that are recorded are there at the next start.
+//! Invariants: until they are recorded nothing has changed, and what can be refused is refused
+//! before; all of them are made or none: if one cannot be recorded, the others are dropped again
+//! before the caller hears why. If that fails, too, or a crash comes in between, those that are
+//! recorded are there at the next start.
 
 use super::super::VolumeSet;
 use super::super::logs::{area_layout, log_settings};
@@ -49,9 +50,15 @@ pub(super) struct Found {
     pub(super) seq: Seq,
 }
 
+/// A clone that can be served when the parent's log has recorded it.
+struct NewClone {
+    uuid: Uuid,
+    log: Log,
+}
+
 /// A clone of which the parent's log has been asked to make a record.
 pub(super) struct Recorded {
-    uuid: Uuid,
+    clone: NewClone,
     heard: Heard<Seq>,
 }
 
@@ -86,7 +93,7 @@ impl<D: Disk> VolumeSet<D> {
                 })
             }
             MakingStage::Recording(found, all) => match self.are_recorded(&making, found, all) {
-                Ok(uuids) => return self.serve_clones(now, making, found, &uuids),
+                Ok(clones) => return self.serve_clones(now, making, found, clones),
                 Err(undoing) => Ok(undoing),
             },
             MakingStage::Undoing(dropped, why) => {
@@ -128,7 +135,14 @@ impl<D: Disk> VolumeSet<D> {
         found: Found,
     ) -> Result<MakingStage, HistoryError> {
         let parent = self.catalog.uuid(making.parent).ok_or("it is not served")?;
-        let size_bytes = self.logged(making.parent)?.size_bytes_at(found.seq);
+        let logged = self.logged(making.parent)?;
+        let size_bytes = logged.size_bytes_at(found.seq);
+        let origin = Origin {
+            vdisk: parent.to_bytes(),
+            log: logged.log_uuid(),
+            moment: found.seq,
+        };
+        let settings = log_settings(self.data_path.disk_loop());
         let since_1970_ns = self.data_path.since_1970_ns(now);
         let mut most = 0;
         let mut all = Vec::with_capacity(making.configs.len());
@@ -146,22 +160,22 @@ impl<D: Disk> VolumeSet<D> {
                 space::with_clone(&self.label, (&config.name, uuid), (size_bytes, most))
                     .map_err(|error| error.to_string())?;
             }
-            let of = (&*config.name, uuid);
-            space::geometry_of_clone(&self.label, of, (size_bytes, config.max_bytes))
-                .map_err(|error| error.to_string())?;
-            all.push((uuid, config));
+            let of_clone = (&*config.name, uuid, origin);
+            let sizes = (size_bytes, config.max_bytes);
+            let (log, _) = deferred_log(&self.label, of_clone, sizes, settings)?;
+            all.push((NewClone { uuid, log }, config));
         }
         let logged = self.logged(making.parent)?;
-        let ask = |(uuid, config): (Uuid, &CloneConfig)| {
+        let ask = |(clone, config): (NewClone, &CloneConfig)| {
             let entry = CloneEntry {
-                vdisk: uuid.to_bytes(),
+                vdisk: clone.uuid.to_bytes(),
                 moment: found.seq,
                 name: config.name.clone(),
                 settings: config.settings.clone(),
             };
             let (heard, done) = listener();
             logged.record_clone(entry, done);
-            Recorded { uuid, heard }
+            Recorded { clone, heard }
         };
         let asked = all.into_iter().map(ask).collect();
         Ok(MakingStage::Recording(found, asked))
@@ -173,24 +187,24 @@ impl<D: Disk> VolumeSet<D> {
         making: &Making,
         found: Found,
         all: Vec<Recorded>,
-    ) -> Result<Vec<Uuid>, MakingStage> {
-        let mut uuids = Vec::with_capacity(all.len());
+    ) -> Result<Vec<NewClone>, MakingStage> {
+        let mut clones = Vec::with_capacity(all.len());
         let mut failed = None;
         for one in all {
             match take(&one.heard) {
                 Some(Err(why)) => failed = failed.or(Some(why)),
-                _ => uuids.push(one.uuid),
+                _ => clones.push(one.clone),
             }
         }
         let Some(why) = failed else {
-            return Ok(uuids);
+            return Ok(clones);
         };
         self.histories.close_moment(found.moment);
         let mut dropped = Vec::new();
         if let Ok(logged) = self.logged(making.parent) {
-            for uuid in uuids {
+            for clone in clones {
                 let (heard, done) = listener();
-                logged.drop_clone(uuid.to_bytes(), done);
+                logged.drop_clone(clone.uuid.to_bytes(), done);
                 dropped.push(heard);
             }
         }
@@ -203,73 +217,56 @@ impl<D: Disk> VolumeSet<D> {
         now: Nanos,
         making: Making,
         found: Found,
-        uuids: &[Uuid],
+        clones: Vec<NewClone>,
     ) -> Progress {
-        let mut served = Vec::with_capacity(uuids.len());
-        let mut failed = None;
-        for (uuid, config) in uuids.iter().zip(making.configs) {
-            match self.serve_new_clone(now, making.parent, found, (*uuid, config)) {
-                Ok(vdisk) => served.push(vdisk),
-                Err(why) => failed = Some(why),
-            }
-        }
+        let parent = self.parent_of_clones(making.parent, found);
+        let served = parent.map(|parent| {
+            let configs = making.configs.into_iter();
+            let all = clones.into_iter().zip(configs);
+            let serve = |one| self.serve_new_clone(now, parent, found, one);
+            (all.map(serve).collect(), found.seq)
+        });
         // Each has counted itself.
         self.histories.close_moment(found.moment);
-        (making.done)(match failed {
-            None => Ok((served, found.seq)),
-            Some(why) => Err(format!(
-                "it is recorded, and is served from the next start on: {why}"
-            )),
-        });
+        (making.done)(
+            served.map_err(|why| {
+                format!("it is recorded, and is served from the next start on: {why}")
+            }),
+        );
         Progress::Ended
+    }
+
+    fn parent_of_clones(&self, parent: VdiskId, found: Found) -> Result<Parent, HistoryError> {
+        let slot = self.logged_slot(parent)?;
+        let at = self.histories.at(slot).ok_or("it is not served")?;
+        let view = self.histories.view_of(found.moment);
+        let view = view.ok_or("the moment is not open")?;
+        Ok(Parent { at, view })
     }
 
     fn serve_new_clone(
         &mut self,
         now: Nanos,
-        parent: VdiskId,
+        parent: Parent,
         found: Found,
-        (uuid, config): (Uuid, CloneConfig),
-    ) -> Result<VdiskId, HistoryError> {
-        let parent_uuid = self.catalog.uuid(parent).ok_or("it is not served")?;
-        let logged = self.logged(parent)?;
-        let size_bytes = logged.size_bytes_at(found.seq);
-        let origin = Origin {
-            vdisk: parent_uuid.to_bytes(),
-            log: logged.log_uuid(),
-            moment: found.seq,
-        };
-        let settings = log_settings(self.data_path.disk_loop());
-        let (log, _) = deferred_log(
-            &self.label,
-            (&config.name, uuid, origin),
-            (size_bytes, config.max_bytes),
-            settings,
-        )?;
-        let at = self.logged_slot(parent)?;
-        let at = self.histories.at(at).ok_or("it is not served")?;
-        let view = self.histories.view_of(found.moment);
-        let view = view.ok_or("the moment is not open")?;
+        (clone, config): (NewClone, CloneConfig),
+    ) -> VdiskId {
         self.histories.share_moment(found.moment);
-        let stream = self
-            .data_path
-            .disk_loop_mut()
-            .add_stream(now, config.stream);
-        let clone = ServedClone {
-            uuid,
-            name: config.name,
-            log,
-            parent: Parent { at, view },
-            moment: found.moment,
-            area: None,
-            max_bytes: config.max_bytes,
-            size_bytes,
-            stream,
-        };
-        let at = self.serve_clone(now, clone);
-        self.histories.bind(at);
-        let vdisk = self.catalog.by_uuid(uuid);
-        vdisk.ok_or_else(|| "it is not served".to_owned())
+        let disk_loop = self.data_path.disk_loop_mut();
+        let stream = disk_loop.add_stream(now, config.stream);
+        self.serve_clone(
+            now,
+            ServedClone {
+                uuid: clone.uuid,
+                name: config.name,
+                log: clone.log,
+                parent,
+                moment: found.moment,
+                area: None,
+                max_bytes: config.max_bytes,
+                stream,
+            },
+        )
     }
 }
 
@@ -284,21 +281,20 @@ pub(in crate::volume_set) struct ServedClone {
     /// Where its log lies, if that is on the disk.
     pub area: Option<HistoryEntry>,
     pub max_bytes: u64,
-    pub size_bytes: u64,
     pub stream: StreamId,
 }
 
 impl<D: Disk> VolumeSet<D> {
-    /// Enters a clone into catalog, data path and histories; its requests are taken when its log is
-    /// bound. Where in the list of histories it is.
-    pub(in crate::volume_set) fn serve_clone(&mut self, now: Nanos, clone: ServedClone) -> usize {
+    /// Enters a clone into catalog, data path and histories: its requests are taken from now on.
+    pub(in crate::volume_set) fn serve_clone(&mut self, now: Nanos, clone: ServedClone) -> VdiskId {
         let since_1970_ns = self.data_path.since_1970_ns(now);
         let ServedClone { name, stream, .. } = clone;
         let last_change = LastChange::at(since_1970_ns);
+        let size_bytes = clone.log.vdisk_blocks() * UNIT_BYTES as u64;
         let area_bytes = clone.area.as_ref().map_or(0, HistoryEntry::area_bytes);
         let log_slot = clone.area.map(|area| self.add_area(&name, &area, stream));
         // Nothing lies in it, so what is asked of it alone fails.
-        let layout = Layout::new(Vec::new(), clone.size_bytes);
+        let layout = Layout::new(Vec::new(), size_bytes);
         let image = OpenVdisk::new(name.clone(), stream, layout, true, last_change.clone());
         let no_space: NoSpaceCount = image.no_space().clone();
         let slot = self.catalog.insert(clone.uuid, &name);
@@ -315,7 +311,7 @@ impl<D: Disk> VolumeSet<D> {
             // No request goes there before it has one.
             area: ground(log_slot.unwrap_or(VdiskSlot::new(0))),
             log_set: None,
-            size_bytes: clone.size_bytes,
+            size_bytes,
             fold_limits: FoldLimits::of_disks(false, false, clone.max_bytes),
             trims: TrimHandling::Pass,
             last_change,
@@ -329,11 +325,12 @@ impl<D: Disk> VolumeSet<D> {
         let mut logged = LoggedVdisk::new(parts, since_1970_ns);
         logged.begins_with(clone.moment);
         let at = self.histories.add(logged);
+        self.histories.bind(at);
         let below = self.histories.stored_below(at, &self.data_path);
         if let Some(logged) = self.histories.get_mut(at) {
             logged.count_stored(below);
         }
-        at
+        self.catalog.handle(slot)
     }
 
     /// The area of a clone's log gets a slot of the data path.
