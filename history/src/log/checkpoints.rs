@@ -1,6 +1,7 @@
 //! Checkpoints, and the superblocks that name them.
 
 use super::pipeline::{Answer, StagedRecord};
+use super::requests::TABLE_MARGIN_BYTES;
 use super::{Log, Phase, Purpose};
 use crate::format::checkpoint::{Tables, clone_bytes};
 use crate::format::record::Record;
@@ -262,13 +263,17 @@ impl Log {
         }
     }
 
-    /// Bytes of the tables as a checkpoint would have them now.
+    /// Bytes of the tables with all that is asked for.
     pub(super) fn tables_bytes(&self) -> usize {
-        let clones = self.clones_asked_for().map(clone_bytes);
-        self.tables().encoded_bytes() + clones.sum::<usize>()
+        let asked_for = self.asked_for().map(|record| match record {
+            Record::Clone(clone) => clone_bytes(clone),
+            Record::Mark(_) | Record::Branch { .. } | Record::Resize(_) => TABLE_MARGIN_BYTES,
+            _ => 0,
+        });
+        self.tables().encoded_bytes() + asked_for.sum::<usize>()
     }
 
-    /// Whether the tables would still fit with one more mark or branch.
+    /// Whether the tables would still fit with so many bytes more.
     pub(super) fn tables_have_room(&self, more_bytes: usize) -> bool {
         self.tables_bytes() + more_bytes <= self.geometry.tables_bytes_max()
     }

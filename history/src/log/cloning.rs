@@ -7,7 +7,6 @@
 //! What is not known here: what is written to a clone, which is another log's.
 
 use super::Log;
-use super::pipeline::{Flight, StagedRecord};
 use super::requests::TABLE_MARGIN_BYTES;
 use crate::clones::CLONES_MAX;
 use crate::format::checkpoint::clone_bytes;
@@ -34,11 +33,7 @@ impl Log {
         if self.clone_entries().any(is_it) {
             return Err(Failure::CloneExists);
         }
-        // Those that wait together are counted as they are: a margin each would fill the tables.
-        let clones: usize = self.clones_asked_for().map(clone_bytes).sum();
-        let is_other = |staged: &&StagedRecord| !matches!(staged.record, Record::Clone(_));
-        let others = self.records.iter().filter(is_other).count() * TABLE_MARGIN_BYTES;
-        let more = TABLE_MARGIN_BYTES + clone_bytes(&clone) + clones + others;
+        let more = TABLE_MARGIN_BYTES + clone_bytes(&clone);
         if self.clone_entries().count() >= CLONES_MAX || !self.tables_have_room(more) {
             return Err(Failure::TooManyClones);
         }
@@ -75,9 +70,7 @@ impl Log {
 
     /// Clones whose records are not published yet.
     pub(super) fn clones_asked_for(&self) -> impl Iterator<Item = &CloneEntry> {
-        let waiting = self.records.iter().map(|staged| &staged.record);
-        let in_flight = self.flight.iter().filter_map(Flight::record);
-        waiting.chain(in_flight).filter_map(|record| match record {
+        self.asked_for().filter_map(|record| match record {
             Record::Clone(clone) => Some(clone),
             _ => None,
         })

@@ -64,9 +64,8 @@ impl Log {
             return Err(Failure::BadSize);
         }
         let grows = vdisk_blocks > self.sizes.present();
-        let waiting = self.records.len() * TABLE_MARGIN_BYTES;
         let is_full = self.sizes.len(self.oldest_restorable) >= SIZES_MAX
-            || !self.tables_have_room(TABLE_MARGIN_BYTES + waiting);
+            || !self.tables_have_room(TABLE_MARGIN_BYTES);
         if grows && is_full {
             return Err(Failure::TooMany);
         }

@@ -83,10 +83,6 @@ impl Flight {
         }
     }
 
-    pub(super) fn is_mark(&self, name: &str) -> bool {
-        matches!(&self.header.body, Body::Record(Record::Mark(mark)) if mark.name == name)
-    }
-
     /// The record that it is, if it is one.
     pub(super) fn record(&self) -> Option<&Record> {
         match &self.header.body {
@@ -113,6 +109,12 @@ impl Log {
                 break;
             }
         }
+    }
+
+    /// Records that are not published yet: they wait, or are in flight.
+    pub(super) fn asked_for(&self) -> impl Iterator<Item = &Record> {
+        let waiting = self.records.iter().map(|staged| &staged.record);
+        waiting.chain(self.flight.iter().filter_map(Flight::record))
     }
 
     fn begin_record(&mut self, now_ns: u64) -> bool {

@@ -11,8 +11,8 @@ use crate::marks::MARKS_MAX;
 use crate::moment::{Moment, check_mark_name};
 use crate::steps::{Failure, RequestId};
 
-/// Bytes that a branch, or a mark without its name, takes in a checkpoint; with a margin for the
-/// segments that come until then.
+/// More bytes than a branch, a mark or a size takes in a checkpoint: a margin for the segments that
+/// come until then. Clones are counted as they are, beside one margin, as many may wait together.
 pub(super) const TABLE_MARGIN_BYTES: usize = 1024;
 
 /// What a moment was resolved to.
@@ -129,17 +129,12 @@ impl Log {
     ) -> Result<(), Failure> {
         check_mark_name(name).map_err(|_| Failure::BadName)?;
         self.check_writable()?;
-        let waits = self
-            .records
-            .iter()
-            .any(|staged| is_mark(&staged.record, name));
-        let is_written = self.flight.iter().any(|flight| flight.is_mark(name));
-        if waits || is_written || self.marks.moment_of(name).is_some() {
+        let is_it = |asked_for: &MarkText| asked_for.name == name;
+        if self.marks_asked_for().any(is_it) || self.marks.moment_of(name).is_some() {
             return Err(Failure::MarkExists);
         }
-        let waiting = self.records.len() * TABLE_MARGIN_BYTES;
-        let is_full = self.marks.len() + self.records.len() >= MARKS_MAX;
-        if is_full || !self.tables_have_room(TABLE_MARGIN_BYTES + waiting) {
+        let is_full = self.marks.len() + self.marks_asked_for().count() >= MARKS_MAX;
+        if is_full || !self.tables_have_room(TABLE_MARGIN_BYTES) {
             return Err(Failure::TooMany);
         }
         let (cut, vdisks) = cut.unwrap_or(([0; 16], 1));
@@ -149,6 +144,13 @@ impl Log {
             name: name.to_string(),
         };
         self.stage_record(request, Record::Mark(mark))
+    }
+
+    fn marks_asked_for(&self) -> impl Iterator<Item = &MarkText> {
+        self.asked_for().filter_map(|record| match record {
+            Record::Mark(mark) => Some(mark),
+            _ => None,
+        })
     }
 
     /// A mark is given up.
@@ -333,8 +335,4 @@ impl Log {
             Err(Failure::NoSuchMoment)
         }
     }
-}
-
-fn is_mark(record: &Record, name: &str) -> bool {
-    matches!(record, Record::Mark(mark) if mark.name == name)
 }

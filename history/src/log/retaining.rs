@@ -212,19 +212,11 @@ impl Log {
             | BuildPurpose::Abandoned
             | BuildPurpose::Time { .. } => None,
         });
-        let waiting = self
-            .records
-            .iter()
-            .filter_map(|staged| match staged.record {
-                Record::Branch { fork, .. } => Some(fork),
-                _ => None,
-            });
-        let of_flights = self.flight.iter().filter_map(Flight::record);
-        let in_flight = of_flights.filter_map(|record| match record {
+        let begun = self.asked_for().filter_map(|record| match record {
             Record::Branch { fork, .. } => Some(*fork),
             _ => None,
         });
-        views.chain(opening).chain(waiting).chain(in_flight)
+        views.chain(opening).chain(begun)
     }
 
     /// How far the floor can move now.

@@ -240,7 +240,8 @@ impl Driver {
         true
     }
 
-    fn take_steps(&mut self) {
+    /// Takes what the log asks for; nothing of it ends.
+    pub(crate) fn take_steps(&mut self) {
         while let Some(step) = self.log.take_step(self.clock_ns) {
             match step {
                 Step::Write { io, unit, parts } => {

@@ -23,6 +23,7 @@ mod golden;
 mod lazy;
 mod long_writes;
 mod many_reverts;
+mod marks;
 mod mended;
 mod model;
 mod order;
