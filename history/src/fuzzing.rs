@@ -89,7 +89,7 @@ pub fn decode_unit(log: Uuid, unit: &[u8]) {
 pub fn decode_tables(bytes: &[u8]) {
     if let Some(tables) = Tables::decode(bytes) {
         let again = tables.encode();
-        assert!(tables.encoded_bytes() == again.len());
+        assert!(tables.rows().encoded_bytes() == again.len());
         assert!(Tables::decode(&again) == Some(tables));
     }
 }

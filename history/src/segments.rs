@@ -398,6 +398,12 @@ impl Segments {
         rows
     }
 
+    /// How many a checkpoint lists.
+    pub(crate) fn row_count(&self, floor: Seq) -> usize {
+        let retired = self.sealed.partition_point(|row| row.seqs[1] <= floor);
+        self.sealed.len() - retired + usize::from(self.open.is_some())
+    }
+
     /// Units that segments take, the open one as far as it is written.
     pub(crate) fn used_units(&self) -> u64 {
         let open = self.open.as_ref().map_or(0, OpenSegment::used_units);

@@ -4,10 +4,10 @@ use super::bytes::put;
 use super::record::{BranchReason, CloneEntry};
 use super::{Seq, Unit, Uuid};
 use disktime_units::little_endian::{u32_at, u64_at};
-pub(crate) use rows::clone_bytes;
+pub(crate) use rows::{clone_bytes, mark_bytes};
 use rows::{
     decode_branch, decode_clone, decode_loss, decode_mark, decode_run, decode_segment, decode_size,
-    encode_branch, encode_clone, encode_mark, encode_segment, mark_bytes, put_all, row,
+    encode_branch, encode_clone, encode_mark, encode_segment, put_all, row,
 };
 
 mod rows;
@@ -119,27 +119,45 @@ pub(crate) struct Tables {
     pub(crate) sizes: Vec<SizeRow>,
 }
 
-impl Tables {
+/// How many rows tables have, and bytes of those that are not all of one length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    pub(crate) segments: usize,
+    pub(crate) branches: usize,
+    pub(crate) marks_bytes: usize,
+    pub(crate) lost_runs: usize,
+    pub(crate) losses: usize,
+    pub(crate) clones_bytes: usize,
+    pub(crate) sizes: usize,
+}
+
+impl Rows {
     /// Bytes of the payload.
     pub(crate) fn encoded_bytes(&self) -> usize {
-        let names: usize = self
-            .marks
-            .iter()
-            .map(|mark| mark_bytes(mark.name.len()))
-            .sum();
         HEADER_BYTES
-            + self.segments.len() * SEGMENT_BYTES
-            + self.branches.len() * BRANCH_BYTES
-            + names
-            + section_bytes(self.lost_runs.len(), LOST_RUN_BYTES)
-            + section_bytes(self.losses.len(), LOSS_BYTES)
-            + section_bytes(self.sizes.len(), SIZE_BYTES)
-            + section_bytes(self.clones.len(), 0)
-            + self
-                .clones
-                .iter()
-                .map(|row| clone_bytes(&row.entry))
-                .sum::<usize>()
+            + self.segments * SEGMENT_BYTES
+            + self.branches * BRANCH_BYTES
+            + self.marks_bytes
+            + section_bytes(self.lost_runs, LOST_RUN_BYTES)
+            + section_bytes(self.losses, LOSS_BYTES)
+            + section_bytes(self.sizes, SIZE_BYTES)
+            + section_bytes(self.clones_bytes, 1)
+    }
+}
+
+impl Tables {
+    pub(crate) fn rows(&self) -> Rows {
+        let marks = self.marks.iter().map(|row| mark_bytes(&row.name));
+        let clones = self.clones.iter().map(|row| clone_bytes(&row.entry));
+        Rows {
+            segments: self.segments.len(),
+            branches: self.branches.len(),
+            marks_bytes: marks.sum(),
+            lost_runs: self.lost_runs.len(),
+            losses: self.losses.len(),
+            clones_bytes: clones.sum(),
+            sizes: self.sizes.len(),
+        }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use super::pipeline::{Answer, StagedRecord};
 use super::requests::TABLE_MARGIN_BYTES;
 use super::{Log, Phase, Purpose};
-use crate::format::checkpoint::{Tables, clone_bytes};
+use crate::format::checkpoint::{Rows, Tables, clone_bytes, mark_bytes};
 use crate::format::record::Record;
 use crate::format::superblock::{CheckpointPlace, Superblock};
 use crate::format::{SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit};
@@ -146,7 +146,7 @@ impl Log {
         } else {
             EMERGENCY_SLOTS
         };
-        let room = checkpoint_room(self.tables().encoded_bytes());
+        let room = checkpoint_room(self.recorded_bytes());
         // A log that is full gets space by this checkpoint only: then it names the hole itself, and
         // cannot be replaced by one before it.
         if self.open_has_hole() && self.segments.free_slots() > kept {
@@ -161,6 +161,7 @@ impl Log {
         }
         // A segment that was begun for it is in the tables too.
         let mut payload = self.tables().encode();
+        debug_assert_eq!(payload.len(), self.recorded_bytes());
         let payload_bytes = payload.len() as u32;
         let needed = checkpoint_room(payload.len());
         if needed != room && !self.make_room(needed, kept, now_ns) {
@@ -263,6 +264,22 @@ impl Log {
         }
     }
 
+    /// Bytes of [`Log::tables`], which are not made for that.
+    fn recorded_bytes(&self) -> usize {
+        let marks = self.marks.rows().map(|mark| mark_bytes(&mark.name));
+        let clones = self.cloned().map(clone_bytes);
+        let rows = Rows {
+            segments: self.segments.row_count(self.floor),
+            branches: self.branches.len(),
+            marks_bytes: marks.sum(),
+            lost_runs: self.lost_blocks.rows().len(),
+            losses: self.current_losses().len(),
+            clones_bytes: clones.sum(),
+            sizes: self.sizes.rows(self.oldest_restorable).len(),
+        };
+        rows.encoded_bytes()
+    }
+
     /// Bytes of the tables with all that is asked for.
     pub(super) fn tables_bytes(&self) -> usize {
         let asked_for = self.asked_for().map(|record| match record {
@@ -270,7 +287,7 @@ impl Log {
             Record::Mark(_) | Record::Branch { .. } | Record::Resize(_) => TABLE_MARGIN_BYTES,
             _ => 0,
         });
-        self.tables().encoded_bytes() + asked_for.sum::<usize>()
+        self.recorded_bytes() + asked_for.sum::<usize>()
     }
 
     /// Whether the tables would still fit with so many bytes more.
@@ -300,7 +317,7 @@ impl Log {
         if !is_next {
             return;
         }
-        let room = checkpoint_room(self.tables().encoded_bytes());
+        let room = checkpoint_room(self.recorded_bytes());
         let is_new = self.next_batch > self.first_batch;
         let has_room = if self.open_has_hole() {
             self.segments.free_slots() > EMERGENCY_SLOTS

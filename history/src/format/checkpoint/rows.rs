@@ -9,8 +9,9 @@ use crate::format::bytes::put;
 use crate::format::record::{BranchReason, CloneEntry};
 use disktime_units::little_endian::{array_at, u16_at, u32_at, u64_at};
 
-pub(super) fn mark_bytes(name_bytes: usize) -> usize {
-    (MARK_BYTES + name_bytes).next_multiple_of(8)
+/// Bytes of the row of a mark with this name.
+pub(crate) fn mark_bytes(name: &str) -> usize {
+    (MARK_BYTES + name.len()).next_multiple_of(8)
 }
 
 /// Bytes of the row of a clone.
@@ -114,13 +115,13 @@ pub(super) fn decode_branch(row: &[u8]) -> Option<BranchRow> {
 }
 
 pub(super) fn encode_mark(mark: &MarkRow, bytes: &mut Vec<u8>) {
-    let at = row(bytes, mark_bytes(mark.name.len()));
+    let row_bytes = mark_bytes(&mark.name);
+    let at = row(bytes, row_bytes);
     put_all(bytes, at, &[mark.moment, mark.time_ns]);
     put(bytes, at + 16, &mark.cut);
     put(bytes, at + 32, &mark.vdisks.to_le_bytes());
     put(bytes, at + 36, &(mark.name.len() as u16).to_le_bytes());
-    let row_bytes = mark_bytes(mark.name.len()) as u16;
-    put(bytes, at + 38, &row_bytes.to_le_bytes());
+    put(bytes, at + 38, &(row_bytes as u16).to_le_bytes());
     put(bytes, at + MARK_BYTES, mark.name.as_bytes());
 }
 
