@@ -25,28 +25,22 @@ impl Sizes {
     /// As a checkpoint lists them, beside the present size; `None` if they do not fit that, or one
     /// is greater than `most`.
     pub(crate) fn of_rows(rows: &[SizeRow], present: u64, most: u64) -> Option<Sizes> {
-        let last = rows.last().map_or(present, |row| row.blocks);
+        let is_present = rows.last().is_none_or(|row| row.blocks == present);
         let ascend = rows.windows(2).all(|pair| pair[0].seq < pair[1].seq);
-        let are_possible = last == present
+        let are_possible = is_present
             && ascend
             && rows.len() <= SIZES_MAX
             && present <= most
             && rows.iter().all(|row| row.blocks <= most);
-        let of_rows = || rows.iter().map(|row| (row.seq, row.blocks)).collect();
         are_possible.then(|| match rows {
             [] => Sizes::of_one(present),
-            _ => Sizes(of_rows()),
+            _ => Sizes(rows.iter().map(|row| (row.seq, row.blocks)).collect()),
         })
     }
 
     /// What a checkpoint lists, if moments before `oldest` cannot be opened any more.
     pub(crate) fn rows(&self, oldest: Seq) -> Vec<SizeRow> {
-        let first = self
-            .0
-            .range(..=oldest)
-            .next_back()
-            .map_or(0, |(seq, _)| *seq);
-        let kept = self.0.range(first..);
+        let kept = self.0.range(self.first_kept(oldest)..);
         let rows: Vec<SizeRow> = kept
             .map(|(seq, blocks)| SizeRow {
                 seq: *seq,
@@ -80,9 +74,13 @@ impl Sizes {
 
     /// Moments before `oldest` cannot be opened any more.
     pub(crate) fn forget_before(&mut self, oldest: Seq) {
-        if let Some((first, _)) = self.0.range(..=oldest).next_back() {
-            self.0 = self.0.split_off(&first.clone());
-        }
+        self.0 = self.0.split_off(&self.first_kept(oldest));
+    }
+
+    /// The seq of the size that the vdisk had at `oldest`.
+    fn first_kept(&self, oldest: Seq) -> Seq {
+        let at_oldest = self.0.range(..=oldest).next_back();
+        at_oldest.map_or(0, |(seq, _)| *seq)
     }
 
     /// What lies behind `newest` is lost.

@@ -75,14 +75,19 @@ impl Log {
         }
         if self.superblocks.is_wanted && self.superblocks.copy.is_none() {
             self.superblocks.is_wanted = false;
-            self.superblock.generation += 1;
-            self.superblock.written_by = self.settings.program_version;
-            self.superblock.has_clones = self.has_clones();
+            self.renew_superblock();
             // Both copies get these bytes, whatever changes meanwhile.
             self.superblocks.writing = Some(self.superblock.clone());
             self.superblocks.floor = self.superblocks.durable_floor.take();
             self.write_superblock(self.superblocks.first);
         }
+    }
+
+    /// What each update of the superblocks says.
+    pub(super) fn renew_superblock(&mut self) {
+        self.superblock.generation += 1;
+        self.superblock.written_by = self.settings.program_version;
+        self.superblock.has_clones = self.has_clones();
     }
 
     fn write_superblock(&mut self, copy: usize) {

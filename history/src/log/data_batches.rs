@@ -105,10 +105,8 @@ impl Log {
             items.push(next.split_off_front(fitting.blocks));
         }
         let entries = items.iter().map(|item| item.entry).collect();
-        let payload: Vec<u32> = items
-            .iter()
-            .flat_map(|item| item.checksums.clone())
-            .collect();
+        let payload = items.iter().flat_map(|item| &item.checksums);
+        let payload: Vec<u32> = payload.copied().collect();
         let data = items
             .iter()
             .filter(|item| item.entry.kind == EntryKind::Data);

@@ -50,9 +50,7 @@ impl Log {
     pub fn first_superblock(&mut self) -> Vec<u8> {
         if self.is_unwritten() {
             self.next_epoch();
-            self.superblock.generation += 1;
-            self.superblock.written_by = self.settings.program_version;
-            self.superblock.has_clones = self.has_clones();
+            self.renew_superblock();
         }
         self.superblock.encode()
     }

@@ -28,11 +28,11 @@ fn is_joinable(record: &Record) -> bool {
 }
 
 fn units_of(parts: &[Part]) -> usize {
-    let bytes = |part: &Part| match part {
+    let units = |part: &Part| match part {
         Part::Bytes(bytes) => bytes.len() / UNIT_BYTES,
         Part::Request { blocks, .. } => *blocks as usize,
     };
-    parts.iter().map(bytes).sum()
+    parts.iter().map(units).sum()
 }
 
 impl Log {
@@ -65,13 +65,12 @@ impl Log {
     }
 
     /// Asks for the write of a batch, or has it go with the one before it.
-    pub(super) fn write_batch(&mut self, joins: bool, unit: Unit, mut batch: Vec<Part>) -> IoId {
+    pub(super) fn write_batch(&mut self, joins: bool, unit: Unit, batch: Vec<Part>) -> IoId {
         if let Some(Step::Write { io, parts, .. }) = self.steps.back_mut().filter(|_| joins) {
-            parts.append(&mut batch);
+            parts.extend(batch);
             return *io;
         }
-        let io = self.start(Purpose::Batch);
-        let parts = batch;
+        let (io, parts) = (self.start(Purpose::Batch), batch);
         self.steps.push_back(Step::Write { io, unit, parts });
         io
     }

@@ -153,7 +153,8 @@ impl Log {
         }
     }
 
-    /// What it was made as.
+    /// What it was made as, with what it has grown to since. [`Log::vdisk_blocks`] is the present
+    /// size of the vdisk, which may be less.
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
