@@ -20,21 +20,16 @@ use crate::format::{PAYLOAD_UNITS_MAX, Seq, UNFLUSHED_SEQS_MAX, Unit};
 use crate::replay;
 use std::collections::{BTreeSet, VecDeque};
 
+mod filling;
+
+pub(crate) use filling::{Divided, Room, most_that_fit};
+
 /// Slots that data leaves free.
 pub(crate) const EMERGENCY_SLOTS: usize = 2;
 
 /// A seq brings at least one entry of its segment's footer, and the segment before is durable when
 /// one begins. So no more seqs than a footer has entries for are ever not durable.
 const _: () = assert!(((PAYLOAD_UNITS_MAX + 1) * PAGE_ENTRIES) as u64 + 2 < UNFLUSHED_SEQS_MAX);
-
-/// What a batch takes from a segment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Room {
-    /// Header and payload.
-    pub(crate) units: u32,
-    /// Entries of the footer: blocks, runs, batches.
-    pub(crate) entries: [usize; 3],
-}
 
 /// Whether a batch can be placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,14 +119,12 @@ impl OpenSegment {
         }
     }
 
-    fn has_room(&self, room: Room, slot_units: u32) -> bool {
-        let counts: [usize; 3] = std::array::from_fn(|kind| self.placed[kind] + room.entries[kind]);
-        let pages: usize = counts
-            .iter()
-            .map(|count| count.div_ceil(PAGE_ENTRIES))
-            .sum();
-        let units = self.used_units + room.units + 1 + pages as u32;
-        units <= slot_units && pages <= PAYLOAD_UNITS_MAX
+    /// All that was placed, with the header.
+    fn taken(&self) -> Room {
+        Room {
+            units: self.used_units,
+            entries: self.placed,
+        }
     }
 
     /// Takes the space of a batch; the first unit of it, counted from the slot's beginning.
@@ -318,10 +311,17 @@ impl Segments {
         }
     }
 
+    /// Whether a segment of which so much is taken can still be sealed.
+    fn fits_slot(&self, taken: Room) -> bool {
+        let pages = taken.entries.map(|count| count.div_ceil(PAGE_ENTRIES));
+        let pages: usize = pages.iter().sum();
+        taken.units + 1 + pages as u32 <= self.slot_units && pages <= PAYLOAD_UNITS_MAX
+    }
+
     /// Where a batch can go that leaves `kept` slots free.
     pub(crate) fn fit(&self, room: Room, kept: usize) -> Fit {
         match &self.open {
-            Some(open) if open.has_room(room, self.slot_units) => {
+            Some(open) if self.fits_slot(open.taken().and(room)) => {
                 if self.free.len() >= kept {
                     Fit::Here
                 } else {

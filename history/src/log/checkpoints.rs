@@ -343,7 +343,8 @@ impl Log {
     }
 }
 
-fn checkpoint_room(bytes: usize) -> Room {
+/// What a CHECKPOINT with tables of so many bytes takes.
+pub(super) fn checkpoint_room(bytes: usize) -> Room {
     Room {
         units: 1 + bytes.div_ceil(UNIT_BYTES) as u32,
         entries: [0, 0, 1],

@@ -7,18 +7,17 @@
 //! last block, and fails with it.
 
 use super::Log;
+use super::checkpoints::checkpoint_room;
 use super::pipeline::{Answer, RECORD_ROOM};
 use crate::format::PAYLOAD_UNITS_MAX;
 use crate::format::batch::{Body, ENTRIES_MAX, Entry, EntryKind};
-use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
+use crate::format::checkpoint::SEGMENT_BYTES;
+use crate::segments::{Divided, EMERGENCY_SLOTS, Fit, Room, most_that_fit};
 use crate::steps::{Failure, Part, RequestId};
 use std::mem;
 
 /// Long writes are divided at the end of a batch or segment where so many blocks fit before it.
 const LEAST_PART_BLOCKS: u32 = 16;
-
-/// Units of a segment that are not data, beside a sixteenth of it.
-const OVERHEAD_UNITS: u64 = 6;
 
 /// A change that waits for its batch: a request, or what is left of one of which batches have taken
 /// the first blocks.
@@ -161,34 +160,34 @@ impl Log {
     /// First blocks of a change that fit behind what a batch has already; none if that are too few
     /// to be worth it.
     fn blocks_that_fit(&self, item: &Staged, before: Room) -> u32 {
-        if item.entry.kind != EntryKind::Data || !self.has_room_for_all_of(item) {
+        if item.entry.kind != EntryKind::Data {
             return 0;
         }
         let fits = |blocks| self.fits_batch(room_of(item, blocks, before));
-        let most = item.entry.blocks.min(self.payload_units_max());
-        let (mut fitting, mut too_many) = (0, most + 1);
-        while too_many - fitting > 1 {
-            let blocks = fitting + (too_many - fitting) / 2;
-            match fits(blocks) {
-                true => fitting = blocks,
-                false => too_many = blocks,
-            }
-        }
-        if fitting < self.least_blocks() {
-            0
+        let blocks = most_that_fit(item.entry.blocks, fits);
+        let is_worth_it = blocks >= self.least_blocks();
+        if is_worth_it && self.has_room_for_all_of(item, before) {
+            blocks
         } else {
-            fitting
+            0
         }
     }
 
-    /// Whether a change that is begun can also be ended: a write that a full log refuses has
-    /// changed nothing, unless records have taken the room of its end meanwhile.
-    fn has_room_for_all_of(&self, item: &Staged) -> bool {
-        let units = self.units_for_data();
-        let slots = units / u64::from(self.geometry.slot_units) + 1;
-        // Headers and footers; a sixteenth is more than the pages and headers of batches take.
-        let for_data = (units - units / 16).saturating_sub(OVERHEAD_UNITS * slots);
-        item.from_block > 0 || u64::from(item.entry.blocks) <= for_data
+    /// Whether a change that is begun behind what a batch has already can also be ended: a write
+    /// that a full log refuses has changed nothing, unless records that were asked for meanwhile
+    /// have taken the room of its end.
+    fn has_room_for_all_of(&self, item: &Staged, before: Room) -> bool {
+        let data = Divided {
+            blocks: item.entry.blocks,
+            least_blocks: self.least_blocks(),
+            batch_units_max: 1 + self.payload_units_max(),
+            before,
+            checkpoint_waits: self.checkpoint_wanted,
+        };
+        // The rows are counted only for a write that a segment ends in.
+        let checkpoint = |begun| checkpoint_room(self.tables_bytes() + begun * SEGMENT_BYTES);
+        let segments = &self.segments;
+        item.from_block > 0 || segments.has_room_for_all(&data, checkpoint, EMERGENCY_SLOTS)
     }
 
     /// A part of a change that is taken alone has so many blocks at least.
@@ -198,7 +197,7 @@ impl Log {
 
     /// The least room with which something of a change can be taken.
     fn least_room_of(&self, item: &Staged) -> Room {
-        let least = match self.has_room_for_all_of(item) {
+        let least = match self.has_room_for_all_of(item, RECORD_ROOM) {
             true => self.least_blocks(),
             false => self.payload_units_max(),
         };
@@ -227,13 +226,11 @@ impl Log {
 
 /// With so many blocks of a change behind what is `before`.
 fn room_of(item: &Staged, blocks: u32, before: Room) -> Room {
-    let mut room = before;
-    match item.entry.kind {
-        EntryKind::Data => {
-            room.units += blocks;
-            room.entries[0] += blocks as usize;
-        }
-        EntryKind::Zeroes | EntryKind::Trimmed => room.entries[1] += 1,
-    }
-    room
+    before.and(match item.entry.kind {
+        EntryKind::Data => Room::of_blocks(blocks),
+        EntryKind::Zeroes | EntryKind::Trimmed => Room {
+            units: 0,
+            entries: [0, 1, 0],
+        },
+    })
 }

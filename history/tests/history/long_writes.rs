@@ -1,7 +1,7 @@
 //! Writes that are longer than a batch, or than what a segment has left.
 
 use crate::driver::{Driver, geometry, settings};
-use disktime_history::{Part, Step, UNIT_BYTES, WhenFull};
+use disktime_history::{Failure, Notice, Part, Step, UNIT_BYTES, WhenFull};
 
 /// Blocks of each batch of data, as the log asks for them.
 fn batches(driver: &mut Driver) -> Vec<Vec<u32>> {
@@ -58,11 +58,27 @@ fn a_long_write_fills_a_segment_and_goes_on_in_the_next() {
 /// A write that a full log refuses has changed nothing, as it is not begun.
 #[test]
 fn a_write_that_does_not_fit_is_not_begun() {
-    let mut driver = Driver::new(geometry(64, 8, 256), settings(1, WhenFull::Refuse));
-    for _ in 0..40 {
-        write(&mut driver, 0, 24);
-        let parts = batches(&mut driver);
-        assert!(parts.concat().iter().sum::<u32>() % 24 == 0, "{parts:?}");
+    for (slot_units, lengths) in [(16, 4..40), (32, 9..80), (64, 17..120)] {
+        let (mut refused, mut divided) = (0, 0);
+        for blocks in lengths {
+            let geometry = geometry(slot_units, 8, 256);
+            let mut driver = Driver::new(geometry, settings(1, WhenFull::Refuse));
+            loop {
+                write(&mut driver, 0, blocks);
+                let parts = batches(&mut driver).concat();
+                if parts.is_empty() {
+                    break;
+                }
+                let written = parts.iter().sum::<u32>();
+                assert_eq!(written, blocks as u32, "{slot_units}: {parts:?}");
+                divided += usize::from(parts.len() > 1);
+            }
+            let notices = std::iter::from_fn(|| driver.log.take_notice());
+            let why = Failure::Full;
+            let is_refused = |last| matches!(last, Notice::Failed { why: said, .. } if said == why);
+            refused += usize::from(notices.last().is_some_and(is_refused));
+        }
+        assert!(refused > 30 && divided > 30, "{refused} and {divided}");
     }
 }
 
@@ -82,9 +98,6 @@ fn short_writes_are_not_divided() {
     for at in 0..12 {
         write(&mut driver, at * 4, 4);
     }
-    let parts = batches(&mut driver);
-    assert!(
-        parts.iter().flatten().all(|blocks| *blocks == 4),
-        "{parts:?}"
-    );
+    // More than one segment has.
+    assert_eq!(batches(&mut driver).concat(), [4; 12]);
 }
