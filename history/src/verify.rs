@@ -23,7 +23,7 @@ pub use findings::{Damage, DamagedPart, Verified};
 
 use crate::format::footer::Footer;
 use crate::format::superblock::Superblock;
-use crate::format::{SUPERBLOCK_UNITS, UNIT_BYTES, Unit};
+use crate::format::{UNIT_BYTES, Unit};
 use crate::log::Log;
 use crate::steps::IoFailed;
 pub(crate) use findings::Findings;
@@ -84,14 +84,13 @@ pub struct Verify {
 
 impl Verify {
     /// Of all that a log holds now.
-    pub(crate) fn new(targets: Vec<Target>, findings: Findings) -> Verify {
+    pub(crate) fn new(targets: Vec<Target>, superblocks: &[Unit], findings: Findings) -> Verify {
         let of_target = |target: &Target| u64::from(target.end - target.start);
-        let superblocks = SUPERBLOCK_UNITS.len() as u64;
         Verify {
-            all_units: targets.iter().map(of_target).sum::<u64>() + superblocks,
+            all_units: targets.iter().map(of_target).sum::<u64>() + superblocks.len() as u64,
             targets: targets.into(),
             walk: None,
-            superblocks: SUPERBLOCK_UNITS.into(),
+            superblocks: superblocks.to_vec().into(),
             reading: None,
             single_until: 0,
             findings,

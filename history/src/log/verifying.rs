@@ -1,6 +1,7 @@
 //! What a verification looks at in a log that goes on.
 
 use super::Log;
+use crate::format::SUPERBLOCK_UNITS;
 use crate::format::checks::Checks;
 use crate::steps::Failure;
 use crate::verify::{Findings, Target, Verify};
@@ -40,8 +41,14 @@ impl Log {
         });
         let lost = self.lost_blocks.rows();
         let lost = lost.iter().map(|row| (row.lba, u64::from(row.blocks)));
+        // Of one that is deferred nothing is on a disk.
+        let superblocks = match self.is_unwritten() {
+            true => &[][..],
+            false => &SUPERBLOCK_UNITS,
+        };
         Ok(Verify::new(
             sealed.chain(open).collect(),
+            superblocks,
             Findings::of_lost(lost),
         ))
     }

@@ -4,7 +4,8 @@ use crate::disk::Disk;
 use crate::driver::{Driver, geometry, recover, settings};
 use crate::support::{done, reopened, write};
 use disktime_history::{
-    Failure, Notice, Origin, SUPERBLOCK_UNITS, Source, UNIT_BYTES, View, WhenFull, new_clone_log,
+    Failure, Notice, Origin, SUPERBLOCK_UNITS, Source, UNIT_BYTES, VerifyNext, View, WhenFull,
+    new_clone_log,
 };
 use disktime_random::SplitMix64;
 
@@ -66,6 +67,10 @@ fn a_deferred_log_is_read_and_writes_nothing() {
     assert_eq!(source(&driver, View::Now, 1), Some(Source::Image));
     let request = driver.request();
     driver.log.open_view(request, 0).expect("its moment");
+    let mut verify = driver.log.verify().expect("it is open");
+    assert_eq!(verify.next(&driver.log), VerifyNext::Done);
+    let verified = verify.finish();
+    assert_eq!((verified.units, verified.damages), (0, Vec::new()));
     driver.log.note_durable();
     driver.run(&mut random);
     let opened = driver.notices.pop();
