@@ -251,8 +251,8 @@ pub struct Vdisk {
     pub trim: Option<TrimHandling>,
     /// Its history, if it has one.
     pub history: Option<History>,
-    /// Where the file says that it has none any more: one that is there is given up.
-    pub history_off: Option<Span>,
+    /// Whether the file says that it has none any more: one that is there is given up.
+    pub history_off: bool,
     /// The addresses that may use it by TCP, where the file says it.
     pub allow: Option<Vec<Network>>,
     /// The most NBD connections that use it at once, where the file says it.

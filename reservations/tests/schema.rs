@@ -244,9 +244,9 @@ fn a_history_is_an_object_or_off() {
         parsed
     };
     let off = both(r#""off""#).expect("it is accepted");
-    assert!(off.vdisks[0].history.is_none() && off.vdisks[0].history_off.is_some());
+    assert!(off.vdisks[0].history.is_none() && off.vdisks[0].history_off);
     let on = both(r#"{ "window": "1h", "max": "64MiB" }"#).expect("it is accepted");
-    assert!(on.vdisks[0].history.is_some() && on.vdisks[0].history_off.is_none());
+    assert!(on.vdisks[0].history.is_some() && !on.vdisks[0].history_off);
     for wrong in [r#""on""#, "false", "[]"] {
         let refused = both(wrong).expect_err("it is refused");
         assert!(refused.contains("`history` cannot be"), "{refused}");

@@ -66,7 +66,7 @@ impl Reader<'_> {
             group,
             read_only: read_only.is_some_and(Spanned::into_value),
             history: self.history(vdisk, disks),
-            history_off: vdisk.word("history").map(|word| word.span),
+            history_off: vdisk.word("history").is_some(),
             trim: vdisk.chosen("trim", &TRIM).map(Spanned::into_value),
         })
     }

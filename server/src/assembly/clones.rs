@@ -168,7 +168,7 @@ fn as_vdisk(disk: &Disk, name: &str, settings: &CloneSettings) -> Vdisk {
         read_only: false,
         trim: None,
         history: None,
-        history_off: None,
+        history_off: false,
         allow: None,
         connections: None,
     }

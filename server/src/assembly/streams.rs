@@ -59,7 +59,7 @@ fn spec(configuration: &Configuration, thread: &[&str], vdisk: &Vdisk) -> VdiskS
         size_bytes: vdisk.size_bytes.value,
         maps_holes: configuration.trims_of(vdisk) == TrimHandling::Hold,
         history_bytes: history.map(|history| history.max_bytes.value),
-        history_off: vdisk.history_off.is_some(),
+        history_off: vdisk.history_off,
         log_disk: log_disk.and_then(|log| thread.iter().position(|name| *name == log)),
     }
 }
