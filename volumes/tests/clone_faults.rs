@@ -256,6 +256,38 @@ fn a_clone_whose_log_cannot_be_made_can_be_read() {
     assert!(failures > 4, "{failures}");
 }
 
+/// The file system below has no space where the logs of clones would lie: their changes fail, no
+/// others do, and when there is space again they are as any.
+#[test]
+fn a_clone_for_whose_log_a_file_has_no_space_gets_enospc_until_it_has() {
+    let (mut machine, mut handle) = new_machine(9);
+    for name in ["x", "y", "z"] {
+        make(&mut machine, "db", name).expect("a clone");
+    }
+    write(&mut machine, "x");
+    let is_full = FaultKind::Error(DiskErrorKind::NoSpace);
+    handle.inject(writes_fail(area_of(&machine, "x").end..DISK, is_full));
+    for vdisk in [2, 3, 2] {
+        let answer = machine.write(vdisk, 0, &[2; 4096]);
+        assert_eq!(answer, Err(IoError::NoSpace), "{vdisk}");
+        assert!(machine.read(vdisk, 0, 4096).expect("readable") == [1; 4096]);
+        machine.write(0, 4096, &[3; 4096]).expect("db goes on");
+        machine.write(1, 4096, &[3; 4096]).expect("and so does x");
+    }
+    give_up(&mut machine, "x").expect("its log is freed");
+    assert_eq!(logs(&machine), 1);
+    handle.clear_faults();
+    for vdisk in [1, 2] {
+        machine.write(vdisk, 0, &[4; 4096]).expect("now it can");
+        machine.flush(vdisk).expect("and is durable");
+    }
+    let (mut machine, report) = reopened(machine, &mut handle, &[], None);
+    assert!(all_are_served(&report), "{:?}", report.messages);
+    for vdisk in [1, 2] {
+        assert!(machine.read(vdisk, 0, 4096).expect("readable") == [4; 4096]);
+    }
+}
+
 /// Power fails while the log of a clone is being made, at each of its writes.
 #[test]
 fn a_crash_while_a_log_is_made_loses_no_clone() {

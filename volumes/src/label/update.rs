@@ -25,6 +25,14 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether the label on the disk may be another one afterwards: what lies outside of its copies
+    /// counts only when a copy names it.
+    pub(crate) fn writes_copy(&self) -> bool {
+        matches!(self, Step::Write { offset_bytes, .. } if COPY_OFFSETS.contains(offset_bytes))
+    }
+}
+
 /// A sequence of steps that writes a label.
 #[derive(Debug, Clone)]
 pub struct Update {

@@ -70,33 +70,33 @@ pub(crate) fn geometry_of_clone(
 }
 
 impl NewClone {
-    /// What is written for it, and the table that is there afterwards: `superblock`, both copies of
-    /// which are on the disk before the table names it.
+    /// What is written next for it, and the table that is there afterwards: as long as `before`
+    /// says of its place that nothing was written there, one that does not; then the table with it,
+    /// and before that both copies of the superblock.
     ///
     /// # Errors
     /// When the label exceeds a bound.
     pub(crate) fn update(
         &self,
         before: &Label,
-        superblock: &[u8],
+        superblock: impl FnOnce() -> Vec<u8>,
     ) -> Result<(Update, Label), VolumeError> {
-        let mut before = before.clone();
-        let mut update = Update::nothing();
         let (zero_from, _) = self.label.known_zero();
         if zero_from > before.known_zero().0 {
             let mut marked = before.clone();
             marked.end_known_zero_before(zero_from);
-            let marked = marked.following(&before);
-            update = update.then(Update::change(&marked, 0)?);
-            before = marked;
+            let marked = marked.following(before);
+            return Ok((Update::change(&marked, 0)?, marked));
         }
+        let superblock = superblock();
+        let mut update = Update::nothing();
         let start = self.entry.extents().first().map_or(0, |extent| extent.0);
         // Both lie in the first MiB of the area. They are durable with the first flush of the
         // change.
         for unit in SUPERBLOCK_UNITS {
-            update = update.then_write(start + u64::from(unit) * UNIT_BYTES as u64, superblock);
+            update = update.then_write(start + u64::from(unit) * UNIT_BYTES as u64, &superblock);
         }
-        let next = self.label.clone().following(&before);
+        let next = self.label.clone().following(before);
         let update = update.then(Update::change(&next, 0)?);
         Ok((update, next))
     }

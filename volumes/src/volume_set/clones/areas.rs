@@ -2,11 +2,12 @@
 //! its superblocks are written, then the label; then the log goes on.
 //!
 //! Invariants: the label names the log only when its superblocks are durable; if there is no space
-//! or the label cannot be written, what waits for it fails, and nothing else.
+//! or the label cannot be written, what waits for it fails, and nothing else. A write that finds no
+//! space before the label names the log leaves nothing behind, so what comes next tries again.
 
 use super::super::VolumeSet;
 use crate::histories::HistoryError;
-use crate::label::{HistoryEntry, Label, Uuid};
+use crate::label::{Label, Uuid};
 use crate::space;
 use disktime_disks::Disk;
 use disktime_engine::IoError;
@@ -15,7 +16,7 @@ use disktime_engine::IoError;
 pub(super) struct MakingArea {
     /// Where in the list of histories the clone is, or was before it was dropped.
     at: usize,
-    entry: HistoryEntry,
+    clone: Uuid,
     next: Box<Label>,
 }
 
@@ -32,11 +33,16 @@ impl<D: Disk> VolumeSet<D> {
         let Some(at) = self.histories.take_area_wanted() else {
             return false;
         };
+        self.begin_area(at);
+        true
+    }
+
+    /// Begins what is written next.
+    fn begin_area(&mut self, at: usize) {
         match self.write_area(at) {
             Ok(making) => self.clone_works.area = making,
             Err((error, why)) => self.area_failed(at, error, &why),
         }
-        true
     }
 
     fn advance_area(&mut self, making: MakingArea) -> bool {
@@ -51,7 +57,10 @@ impl<D: Disk> VolumeSet<D> {
             }
             Some(Ok(())) => {
                 self.label = *making.next;
-                self.use_area(making.at, &making.entry);
+                match self.label.history_of(making.clone).is_some() {
+                    true => self.use_area(making.at, making.clone),
+                    false => self.begin_area(making.at),
+                }
             }
         }
         true
@@ -73,29 +82,32 @@ impl<D: Disk> VolumeSet<D> {
             return Ok(None);
         };
         label.map_err(|why| (IoError::Io, why))?;
-        let of = (clone.name(), Uuid::from_bytes(geometry.vdisk));
+        let uuid = Uuid::from_bytes(geometry.vdisk);
+        let of = (clone.name(), uuid);
         let new = space::with_clone(&self.label, of, (clone.size_bytes(), max_bytes));
         let no_space = |error: crate::VolumeError| (IoError::NoSpace, error.to_string());
         let new = new.map_err(no_space)?;
-        let superblock = clone.first_superblock();
-        let update = new.update(&self.label, &superblock);
+        let update = new.update(&self.label, || clone.first_superblock());
         let (update, next) = update.map_err(no_space)?;
         self.begin_script(update);
         Ok(Some(MakingArea {
             at,
-            entry: new.entry,
+            clone: uuid,
             next: Box::new(next),
         }))
     }
 
-    fn use_area(&mut self, at: usize, entry: &HistoryEntry) {
+    fn use_area(&mut self, at: usize, clone: Uuid) {
+        let Some(entry) = self.label.history_of(clone).cloned() else {
+            return;
+        };
         let clone = self.histories.get(at);
         let Some((name, slot)) = clone.map(|clone| (clone.name().to_owned(), clone.image_slot()))
         else {
             return;
         };
         let stream = self.data_path.vdisk(slot).stream();
-        let slot = self.add_area(&name, entry, stream);
+        let slot = self.add_area(&name, &entry, stream);
         if let Some(clone) = self.histories.get_mut(at) {
             clone.area_is_there(slot, entry.area_bytes());
         }

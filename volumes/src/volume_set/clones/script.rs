@@ -1,8 +1,8 @@
 //! Writing the label while requests are served: one step after the other, each a request of the
 //! data path, paid by the stream of metadata.
 //!
-//! Invariant: while steps are done, and when one has failed, it is not known what the label is, and
-//! nothing else changes it.
+//! Invariant: while steps are done it is not known what the label is, nor when one has failed
+//! behind the first that writes a copy of it; and nothing else changes it then.
 
 use super::super::VolumeSet;
 use crate::histories::{HistoryError, ORIGIN};
@@ -20,6 +20,8 @@ use disktime_units::{BackgroundWork, Nanos};
 pub(super) struct Script {
     pub(super) steps: Update,
     pub(super) waits: bool,
+    /// A copy of the label may have been written.
+    reached_label: bool,
     pub(super) result: Option<Result<(), IoError>>,
 }
 
@@ -55,15 +57,17 @@ impl<D: Disk> VolumeSet<D> {
         self.clone_works.script = Some(Script {
             steps,
             waits: false,
+            reached_label: false,
             result: None,
         });
     }
 
     /// How the script has ended, if it has.
     pub(in crate::volume_set) fn take_script(&mut self) -> Option<Result<(), IoError>> {
-        let result = self.clone_works.script.as_ref()?.result?;
-        self.clone_works.script = None;
-        self.label_is_stuck = result.is_err();
+        let has_ended = |script: &mut Script| script.result.is_some();
+        let script = self.clone_works.script.take_if(has_ended)?;
+        let result = script.result?;
+        self.label_is_stuck = result.is_err() && script.reached_label;
         Some(result)
     }
 
@@ -77,6 +81,7 @@ impl<D: Disk> VolumeSet<D> {
             return;
         };
         script.waits = true;
+        script.reached_label |= step.writes_copy();
         let (kind, offset_bytes, buffer) = match step {
             Step::Flush => (RequestKind::Flush, 0, None),
             Step::Write {
