@@ -48,9 +48,9 @@ mod verifying;
 
 pub use changed::{ChangedBlocks, ChangedDone};
 pub use controls::{HistoryError, MomentDone, SeqDone};
-use families::FamilyWait;
 pub(crate) use fold_pass::FoldLimits;
 pub(crate) use inner::{Ground, ORIGIN};
+use lineage::Elders;
 pub(crate) use lineage::Parent;
 pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
 use moments::OpenMoment;
@@ -84,8 +84,6 @@ pub(crate) struct Histories {
     numbering: Numbering,
     /// By the slot of the image.
     by_slot: HashMap<usize, usize>,
-    /// Steps of logs that wait for reads of their clones.
-    family_waits: Vec<FamilyWait>,
     /// Clones whose logs are to be made: where in the list they are.
     areas_wanted: VecDeque<usize>,
     /// Moments that are open, by their handles.
@@ -108,7 +106,6 @@ impl Histories {
             by_slot: HashMap::new(),
             vdisks: Vec::new(),
             numbering,
-            family_waits: Vec::new(),
             areas_wanted: VecDeque::new(),
             moments: HashMap::new(),
             wall_clock,
@@ -121,11 +118,7 @@ impl Histories {
     /// Adds one; where in the list it is: behind its parent, in an empty place if there is one. Its
     /// requests are taken when it is [bound](Histories::bind).
     pub(crate) fn add(&mut self, vdisk: LoggedVdisk) -> usize {
-        let parent = vdisk.parent().map(|parent| parent.at);
-        if let Some(parent) = parent.and_then(|at| self.get_mut(at)) {
-            parent.clones += 1;
-        }
-        let from = parent.map_or(0, |at| at + 1);
+        let from = vdisk.parent().map_or(0, |parent| parent.at + 1);
         let mut places = self.vdisks.iter().enumerate().skip(from);
         let empty = places.find_map(|(at, place)| place.is_none().then_some(at));
         let at = empty.unwrap_or_else(|| {
@@ -154,12 +147,6 @@ impl Histories {
         debug_assert!(self.moments_of(at).is_empty());
         let vdisk = self.vdisks.get_mut(at)?.take()?;
         self.areas_wanted.retain(|wanted| *wanted != at);
-        for wait in &mut self.family_waits {
-            wait.readers.retain(|(reader, _)| *reader != at);
-        }
-        if let Some(parent) = vdisk.parent().and_then(|parent| self.get_mut(parent.at)) {
-            parent.clones -= 1;
-        }
         Some(vdisk)
     }
 
@@ -333,9 +320,11 @@ impl Histories {
     /// An inner request of one of its vdisks was answered.
     pub(crate) fn complete(&mut self, reply: Reply) {
         let (position, key) = inner::position(reply.handle);
-        let at = self.numbering.at(position);
-        let vdisk = at.and_then(|at| self.get_mut(at));
-        vdisk.expect("an answer has its log").complete(key, reply);
+        let at = self.numbering.at(position).expect("an answer has its log");
+        let (before, rest) = self.vdisks.split_at_mut(at);
+        let vdisk = rest.first_mut().and_then(Option::as_mut);
+        let vdisk = vdisk.expect("an answer has its log");
+        vdisk.complete(key, reply, Elders::new(before));
     }
 
     /// Lets every log go on as far as it can without an answer.
@@ -358,7 +347,6 @@ impl Histories {
             vdisk.advance(since_1970_ns);
             self.ask_elders(at);
             self.begin_statuses(now, at, path);
-            self.await_family(at);
             let position = self.numbering.position(at);
             if let Some(vdisk) = self.vdisks[at].as_mut() {
                 vdisk.send(now, position, path);
@@ -369,7 +357,6 @@ impl Histories {
             }
             self.open_moments(at);
         }
-        self.end_family_waits();
     }
 
     /// Answers the block status that a vdisk's clients ask for, or has it wait for its pace.

@@ -103,6 +103,12 @@ impl Log {
         }
     }
 
+    /// Whether the segment of a judge that was asked for at this unit still lies there. If not, the
+    /// bytes that are read there may be others, and the blocks are to be looked up again.
+    pub fn still_holds(&self, unit: Unit, judge: &Judge) -> bool {
+        self.segments.id_in_slot(self.geometry.slot_of(unit)) == judge.segment
+    }
+
     /// The moment of a view that is open.
     pub fn moment_of(&self, view: ViewId) -> Option<Seq> {
         self.views.get(&view).map(|(moment, _)| *moment)

@@ -13,46 +13,45 @@
 use super::clients::BLOCK;
 use super::lineage::Elders;
 use super::logged_vdisk::{LogPurpose, LoggedVdisk};
-use super::reading::ReadKey;
+use super::reading::{ReadKey, Wanted};
 use disktime_engine::IoError;
 use disktime_history::{FETCH_BLOCKS_MAX, Failure, Fetched, RequestId, Seq, View, ViewId};
 
 /// What waits for blocks to be found.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Seeker {
-    Reading(ReadKey, View),
+    Reading(Wanted),
     /// A client that asks for block status.
     Status(usize),
 }
 
 impl LoggedVdisk {
     /// Reads when all blocks can be looked up: in the log, and if it is a clone in its elders.
-    pub(super) fn find_and_read(&mut self, key: ReadKey, view: View) {
-        if self.can_look_up(key, view) {
+    pub(super) fn find_and_read(&mut self, wanted: Wanted) {
+        if self.can_look_up(wanted) {
             match self.parts.parent {
-                Some(_) => self.waits_for_elders.push_back((key, view)),
-                None => self.begin_reading(key, view, Elders::NONE),
+                Some(_) => self.waits_for_elders.push_back(wanted),
+                None => self.begin_reading(wanted, Elders::NONE),
             }
         }
     }
 
     /// Whether the blocks of a reading can be looked up now. If not, it goes on when they can, or
     /// has failed.
-    pub(super) fn can_look_up(&mut self, key: ReadKey, view: View) -> bool {
-        let (start, end) = self.readings.range(key);
-        let (mut lba, end) = (start / BLOCK, end.div_ceil(BLOCK));
+    pub(super) fn can_look_up(&mut self, wanted: Wanted) -> bool {
+        let (mut lba, end) = (wanted.start / BLOCK, wanted.end.div_ceil(BLOCK));
         while lba < end {
             let blocks = (end - lba).min(FETCH_BLOCKS_MAX);
             let request = RequestId(self.asked.vacant_key() as u64);
-            match self.parts.log.fetch(request, view, lba, blocks) {
+            match self.parts.log.fetch(request, wanted.view, lba, blocks) {
                 Ok(Fetched::Ready) => lba += blocks,
                 Ok(Fetched::Later) => {
-                    let seeker = Seeker::Reading(key, view);
+                    let seeker = Seeker::Reading(wanted);
                     self.asked.insert(LogPurpose::Fetch(seeker));
                     return false;
                 }
                 Err(why) => {
-                    self.reading_fails(key, why);
+                    self.reading_fails(wanted.read, why);
                     return false;
                 }
             }
@@ -80,8 +79,8 @@ impl LoggedVdisk {
     /// Blocks were found, or cannot be.
     pub(super) fn blocks_are_found(&mut self, seeker: Seeker, result: Result<Seq, Failure>) {
         match (seeker, result) {
-            (Seeker::Reading(key, view), Ok(_)) => self.find_and_read(key, view),
-            (Seeker::Reading(key, _), Err(why)) => self.reading_fails(key, why),
+            (Seeker::Reading(wanted), Ok(_)) => self.find_and_read(wanted),
+            (Seeker::Reading(wanted), Err(why)) => self.reading_fails(wanted.read, why),
             (Seeker::Status(key), Ok(_)) => self.find_status(key),
             (Seeker::Status(key), Err(_)) => {
                 self.clients.get_mut(key).fail(IoError::Io, None);

@@ -39,14 +39,8 @@ pub(super) enum Purpose {
         start: u64,
         whole: bool,
     },
-    /// A piece of a read from the log: blocks from `lba` on, in units from `unit` on.
-    LogPiece {
-        read: ReadKey,
-        lba: u64,
-        unit: Unit,
-        checksums: Vec<u32>,
-        judge: Judge,
-    },
+    /// A piece of a read from a log.
+    LogPiece(LogPiece),
     /// Units of the log from this one on that a fold reads, for these places of its pass.
     FoldRead { places: Range<usize>, unit: Unit },
     /// A write of so many blocks to the image.
@@ -55,6 +49,18 @@ pub(super) enum Purpose {
     FoldFlush,
     /// A read of the verification of that number.
     VerifyRead(u64),
+}
+
+/// Blocks from `lba` on that are read from units of a log from `unit` on.
+#[derive(Debug)]
+pub(super) struct LogPiece {
+    pub(super) read: ReadKey,
+    /// Whose log it is, by its place in the list of the set; `None`: the reader's own.
+    pub(super) elder: Option<usize>,
+    pub(super) lba: u64,
+    pub(super) unit: Unit,
+    pub(super) checksums: Vec<u32>,
+    pub(super) judge: Judge,
 }
 
 /// What a vdisk has on the disk of a place.

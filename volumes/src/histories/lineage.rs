@@ -3,15 +3,14 @@
 //!
 //! Invariants: a clone comes behind its parent in the list of its set, so its elders are a part of
 //! the list; what it reads of them waits in the clone's own queues and is paid by its own stream;
-//! a slot of an elder's log is used again only when the reads of all its clones that were looked up
-//! before have ended.
+//! no elder waits for reads of its clones.
 //!
 //! Not known here: how clones are made and dropped.
 
 use super::logged_vdisk::LoggedVdisk;
 use crate::ids::VdiskSlot;
 use disktime_engine::VdiskId;
-use disktime_history::{CloneEntry, IoId, Run, Seq, Source, UNIT_BYTES, View, ViewId};
+use disktime_history::{CloneEntry, Run, Seq, Source, UNIT_BYTES, View, ViewId};
 
 /// What a clone was cloned from.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +33,7 @@ impl<'e> Elders<'e> {
         Elders(before)
     }
 
-    fn get(&self, at: usize) -> Option<&'e LoggedVdisk> {
+    pub(super) fn get(&self, at: usize) -> Option<&'e LoggedVdisk> {
         self.0.get(at)?.as_ref()
     }
 }
@@ -45,8 +44,8 @@ pub(super) struct Found<'e> {
     pub run: Run,
     /// Of so many blocks from there on the younger vdisks have nothing.
     pub limit: u64,
-    /// The vdisk that has them, if that is not the one that was asked.
-    pub elder: Option<&'e LoggedVdisk>,
+    /// The vdisk that has them and where in the list it is, if that is not the one that was asked.
+    pub elder: Option<(usize, &'e LoggedVdisk)>,
     /// Of that vdisk.
     pub view: View,
     /// How many look-ups that took.
@@ -77,7 +76,7 @@ impl LoggedVdisk {
             found = Found {
                 run: elder.parts.log.look_up(view, lba, limit)?,
                 limit,
-                elder: Some(elder),
+                elder: Some((at, elder)),
                 view,
                 look_ups: found.look_ups + 1,
             };
@@ -93,22 +92,11 @@ impl LoggedVdisk {
 
     /// Begins the reads that wait to be looked up in its elders.
     pub(super) fn ask_elders(&mut self, elders: Elders<'_>) {
-        while let Some((key, view)) = self.waits_for_elders.pop_front() {
-            if self.can_look_up(key, view) {
-                self.begin_reading(key, view, elders);
+        while let Some(wanted) = self.waits_for_elders.pop_front() {
+            if self.can_look_up(wanted) {
+                self.begin_reading(wanted, elders);
             }
         }
-    }
-
-    /// Steps of its log that wait for reads of its clones, too.
-    pub(super) fn take_awaiting(&mut self) -> Vec<IoId> {
-        std::mem::take(&mut self.awaits_clones)
-    }
-
-    /// All reads that such a step waits for have ended.
-    pub(super) fn reads_have_ended(&mut self, io: IoId) {
-        self.parts.log.complete(io, Ok(()));
-        self.pump();
     }
 }
 

@@ -13,8 +13,8 @@ use super::fold_pass::FoldLimits;
 use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
 use super::inner::{Ground, InnerRequests, Place, Purpose};
-use super::lineage::Parent;
-use super::reading::{ReadKey, Readings};
+use super::lineage::{Elders, Parent};
+use super::reading::{Readings, Wanted};
 use super::reverting::PendingRevert;
 use super::verifying::VerifyWork;
 use crate::data_path::DataPath;
@@ -115,12 +115,8 @@ pub(crate) struct LoggedVdisk {
     pub(super) opened: Vec<Opened>,
     /// Clients that ask for block status and have not begun; all blocks can be looked up.
     pub(super) statuses: Vec<usize>,
-    /// How many clones are served that begin with moments of it.
-    pub(super) clones: usize,
-    /// Steps of the log that wait for their reads, too.
-    pub(super) awaits_clones: Vec<IoId>,
-    /// Reads that are to be looked up in the vdisks that it was cloned from.
-    pub(super) waits_for_elders: VecDeque<(ReadKey, View)>,
+    /// What is to be looked up in the vdisks that it was cloned from.
+    pub(super) waits_for_elders: VecDeque<Wanted>,
     /// Of a clone: the handle of the moment that it begins with.
     pub(super) moment: Option<VdiskId>,
     pub(super) replies: Vec<Reply>,
@@ -170,8 +166,6 @@ impl LoggedVdisk {
             behind_revert: VecDeque::new(),
             opened: Vec::new(),
             statuses: Vec::new(),
-            clones: 0,
-            awaits_clones: Vec::new(),
             waits_for_elders: VecDeque::new(),
             moment: None,
             replies: Vec::new(),
@@ -376,20 +370,14 @@ impl LoggedVdisk {
     }
 
     /// An inner request was answered.
-    pub(super) fn complete(&mut self, key: usize, reply: Reply) {
+    pub(super) fn complete(&mut self, key: usize, reply: Reply, elders: Elders<'_>) {
         match self.inner.take(key) {
             Purpose::Step(io) => self.step_is_done(io, reply),
             Purpose::StepRead(io) => self.step_read_is_done(io, reply),
             Purpose::ImagePiece { read, start, whole } => {
                 self.image_piece_is_read(read, start, whole, reply)
             }
-            Purpose::LogPiece {
-                read,
-                lba,
-                unit,
-                checksums,
-                judge,
-            } => self.log_piece_is_read(read, lba, unit, (&checksums, judge), reply),
+            Purpose::LogPiece(piece) => self.log_piece_is_read(&piece, reply, elders),
             Purpose::FoldRead { places, unit } => self.fold_is_read(places, unit, reply),
             Purpose::FoldWrite { blocks } => self.fold_is_written(blocks, reply),
             Purpose::FoldFlush => self.fold_is_flushed(reply),
@@ -458,7 +446,7 @@ impl LoggedVdisk {
 
     /// Whether it goes on without an answer.
     pub(super) fn has_work(&self) -> bool {
-        let waits = self.waits_for_elders() || !self.awaits_clones.is_empty();
-        !self.replies.is_empty() || !self.opened.is_empty() || waits || self.has_revert_work()
+        let has_answers = !self.replies.is_empty() || !self.opened.is_empty();
+        has_answers || self.waits_for_elders() || self.has_revert_work()
     }
 }

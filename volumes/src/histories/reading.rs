@@ -2,16 +2,18 @@
 //! judged before it is served.
 //!
 //! Invariants: a block of the log is served only if it verifies; a slot of the log is used again
-//! only when every read that was looked up before has ended ([`LoggedVdisk::end_awaited_reads`]).
+//! only when every read of the vdisk itself that was looked up before has ended
+//! ([`LoggedVdisk::end_awaited_reads`]). Reads of its clones are not waited for: one that finds
+//! that a segment has left its slot is looked up again, in the image.
 
 use super::clients::BLOCK;
-use super::inner::{InnerRequest, Place, Purpose};
+use super::inner::{InnerRequest, LogPiece, Place, Purpose};
 use super::lineage::{Elders, Found};
 use super::logged_vdisk::LoggedVdisk;
 use crate::ids::VdiskSlot;
 use disktime_disks::Buffer;
 use disktime_engine::{IoError, Reply, ReplyDetail, RequestKind};
-use disktime_history::{IoId, Judge, Run, Source, UNIT_BYTES, Unit, View};
+use disktime_history::{IoId, Run, Source, UNIT_BYTES, Unit, View};
 use slab::Slab;
 use std::collections::BTreeSet;
 
@@ -31,14 +33,25 @@ pub(super) enum ReadTarget {
     Edge { client: usize, lba: u64 },
 }
 
+/// Bytes of a reading that are to be looked up: from where to where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) read: ReadKey,
+    pub(super) view: View,
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
 /// A range that is being read.
 #[derive(Debug)]
 struct Reading {
     target: ReadTarget,
+    view: View,
     /// In the order in which they were looked up.
     number: u64,
     start: u64,
     end: u64,
+    /// What is being read of it, or to be looked up.
     outstanding: usize,
     buffer: Option<Buffer>,
     error: Option<(IoError, u64)>,
@@ -54,14 +67,6 @@ pub(super) struct Readings {
     numbers: BTreeSet<u64>,
     /// Steps of the log that wait until all before a number are done.
     awaited: Vec<(IoId, u64)>,
-}
-
-impl Readings {
-    /// The bytes that a reading is of: from where to where.
-    pub(super) fn range(&self, key: ReadKey) -> (u64, u64) {
-        let reading = &self.all[key.0];
-        (reading.start, reading.end)
-    }
 }
 
 impl LoggedVdisk {
@@ -83,38 +88,48 @@ impl LoggedVdisk {
         let number = self.readings.next_number;
         self.readings.next_number += 1;
         self.readings.numbers.insert(number);
-        let key = ReadKey(self.readings.all.insert(Reading {
+        let read = ReadKey(self.readings.all.insert(Reading {
             target,
+            view,
             number,
             start,
             end,
-            // So that it is not done before all pieces are listed.
             outstanding: 1,
             buffer,
             error: None,
             detail: ReplyDetail::Nothing,
         }));
-        self.find_and_read(key, view);
+        self.find_and_read(Wanted {
+            read,
+            view,
+            start,
+            end,
+        });
     }
 
     /// Looks up where the blocks of a reading lie, and reads them there.
-    pub(super) fn begin_reading(&mut self, key: ReadKey, view: View, elders: Elders<'_>) {
-        let reading = &self.readings.all[key.0];
-        let (mut at, end) = (reading.start, reading.end);
-        while at < end {
-            at = self.read_run(key, view, (at, end), elders);
+    pub(super) fn begin_reading(&mut self, wanted: Wanted, elders: Elders<'_>) {
+        let mut at = wanted.start;
+        while at < wanted.end {
+            at = self.read_run(
+                Wanted {
+                    start: at,
+                    ..wanted
+                },
+                elders,
+            );
         }
-        self.piece_is_over(key);
+        self.piece_is_over(wanted.read);
     }
 
-    /// Reads the run of blocks at `at`; returns where it ends.
-    fn read_run(
-        &mut self,
-        key: ReadKey,
-        view: View,
-        (at, end): (u64, u64),
-        elders: Elders<'_>,
-    ) -> u64 {
+    /// Reads the run of blocks that what is wanted begins with; returns where it ends.
+    fn read_run(&mut self, wanted: Wanted, elders: Elders<'_>) -> u64 {
+        let Wanted {
+            read: key,
+            view,
+            start: at,
+            end,
+        } = wanted;
         let lba = at / BLOCK;
         let limit = end.div_ceil(BLOCK) - lba;
         let Some(found) = self.find(elders, view, lba, limit) else {
@@ -140,19 +155,23 @@ impl LoggedVdisk {
                 stop
             }
             Source::Image => {
-                let content = found.elder.map(|elder| elder.image_slot());
+                let content = found.elder.map(|(_, elder)| elder.image_slot());
                 self.read_image(key, (at, stop), content);
                 stop
             }
             Source::Log { unit, .. } => {
-                let of = |owner: &LoggedVdisk| {
-                    let checksums = owner.run_of_log(lba, unit, &found);
-                    (checksums, owner.parts.log.judge(unit))
+                let owner = found.elder.map_or(&*self, |(_, elder)| elder);
+                let piece = LogPiece {
+                    read: key,
+                    elder: found.elder.map(|(at, _)| at),
+                    lba,
+                    unit,
+                    checksums: owner.run_of_log(lba, unit, &found),
+                    judge: owner.parts.log.judge(unit),
                 };
-                let judged = found.elder.map_or_else(|| of(self), of);
-                let content = found.elder.map(|elder| elder.parts.area.slot);
-                let blocks = judged.0.len() as u64;
-                self.read_log(key, (lba, unit), judged, content);
+                let content = found.elder.map(|(_, elder)| elder.parts.area.slot);
+                let blocks = piece.checksums.len() as u64;
+                self.read_log(piece, content);
                 ((lba + blocks) * BLOCK).min(end)
             }
         }
@@ -202,29 +221,15 @@ impl LoggedVdisk {
         checksums
     }
 
-    /// Reads blocks from `lba` on, which lie in units of a log.
-    fn read_log(
-        &mut self,
-        key: ReadKey,
-        (lba, unit): (u64, Unit),
-        (checksums, judge): (Vec<u32>, Judge),
-        content: Option<VdiskSlot>,
-    ) {
-        let blocks = checksums.len() as u64;
-        self.readings.all[key.0].outstanding += 1;
-        let request = self.log_read(unit, blocks);
+    /// Reads blocks that lie in a log: in its own, or in that of an elder, in the slot `content`.
+    fn read_log(&mut self, piece: LogPiece, content: Option<VdiskSlot>) {
+        self.readings.all[piece.read.0].outstanding += 1;
+        let request = self.log_read(piece.unit, piece.checksums.len() as u64);
         let request = match content {
             Some(content) => request.of(content),
             None => request,
         };
-        let purpose = Purpose::LogPiece {
-            read: key,
-            lba,
-            unit,
-            checksums,
-            judge,
-        };
-        self.inner.push(purpose, request);
+        self.inner.push(Purpose::LogPiece(piece), request);
     }
 
     /// A read of units of the log.
@@ -258,26 +263,24 @@ impl LoggedVdisk {
         self.piece_is_over(key);
     }
 
-    pub(super) fn log_piece_is_read(
-        &mut self,
-        key: ReadKey,
-        lba: u64,
-        unit: Unit,
-        (checksums, judge): (&[u32], Judge),
-        reply: Reply,
-    ) {
+    pub(super) fn log_piece_is_read(&mut self, piece: &LogPiece, reply: Reply, elders: Elders<'_>) {
+        if !self.is_still_there(piece, elders) {
+            self.look_up_again(piece, reply);
+            return;
+        }
+        let key = piece.read;
         let reading = &mut self.readings.all[key.0];
-        let piece = reply.buffer.as_deref().unwrap_or_default();
+        let bytes = reply.buffer.as_deref().unwrap_or_default();
         let result = reply.result;
         let mut rotten = None;
-        for ((at, block), checksum) in piece.chunks(UNIT_BYTES).enumerate().zip(checksums) {
-            let from = (lba + at as u64) * BLOCK;
+        for ((at, block), checksum) in bytes.chunks(UNIT_BYTES).enumerate().zip(&piece.checksums) {
+            let from = (piece.lba + at as u64) * BLOCK;
             let (start, end) = (from.max(reading.start), (from + BLOCK).min(reading.end));
-            let is_good = result.is_ok() && judge.verifies(*checksum, block);
+            let is_good = result.is_ok() && piece.judge.verifies(*checksum, block);
             if !is_good {
                 let error = result.err().unwrap_or(IoError::Io);
                 reading.error.get_or_insert((error, start));
-                rotten = rotten.or(result.is_ok().then_some(unit + at as u32));
+                rotten = rotten.or(result.is_ok().then_some(piece.unit + at as u32));
                 continue;
             }
             if let Some(buffer) = &mut reading.buffer {
@@ -293,6 +296,33 @@ impl LoggedVdisk {
             self.report_rotten(unit);
         }
         self.piece_is_over(key);
+    }
+
+    /// Whether the segment that was read still lies where it lay when it was looked up, so that
+    /// nothing else was written there meanwhile.
+    fn is_still_there(&self, piece: &LogPiece, elders: Elders<'_>) -> bool {
+        let owner = match piece.elder {
+            Some(at) => elders.get(at),
+            None => Some(self),
+        };
+        owner.is_some_and(|owner| owner.parts.log.still_holds(piece.unit, &piece.judge))
+    }
+
+    /// The blocks of a piece have left the log of an elder: a fold has moved them to its image, or
+    /// they would be in use. There they stay as long as the clone's moment is kept, so no block is
+    /// looked up a third time.
+    fn look_up_again(&mut self, piece: &LogPiece, reply: Reply) {
+        if let Some(buffer) = reply.buffer {
+            self.pool.put(buffer);
+        }
+        let reading = &self.readings.all[piece.read.0];
+        let end = (piece.lba + piece.checksums.len() as u64) * BLOCK;
+        self.find_and_read(Wanted {
+            read: piece.read,
+            view: reading.view,
+            start: (piece.lba * BLOCK).max(reading.start),
+            end: end.min(reading.end),
+        });
     }
 
     /// A block of the log that does not verify.
@@ -340,25 +370,11 @@ impl LoggedVdisk {
         }
     }
 
-    /// The log waits for the reads that were looked up so far: also for those of its clones, if it
-    /// has any, which the set looks after.
+    /// The log waits for the reads of its vdisk that were looked up so far. Those of clones look
+    /// after themselves: they have as long as their own reservations make them.
     pub(super) fn await_reads(&mut self, io: IoId) {
-        if self.clones > 0 {
-            return self.awaits_clones.push(io);
-        }
         let before = self.readings.next_number;
         self.readings.awaited.push((io, before));
-    }
-
-    /// The number that the next reading gets.
-    pub(super) fn next_reading(&self) -> u64 {
-        self.readings.next_number
-    }
-
-    /// Whether all readings before a number have ended.
-    pub(super) fn has_read_before(&self, number: u64) -> bool {
-        let oldest = self.readings.numbers.first();
-        oldest.is_none_or(|oldest| *oldest >= number)
     }
 
     /// Tells the log of those that have ended.

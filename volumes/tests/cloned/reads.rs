@@ -1,4 +1,4 @@
-//! What clones read of their parents: who pays, and what may not be written over meanwhile.
+//! What clones read of their parents: who pays, and what is written over meanwhile.
 
 use super::common::histories::{listener, wait, with_history};
 use super::common::{self, BLANK, MIB, Machine, TestDisk, new_disk};
@@ -48,10 +48,11 @@ fn a_clone_pays_for_what_it_reads_of_its_parent() {
     assert_eq!(of_parent_after, of_parent, "the parent does not pay");
 }
 
-/// The reads of a clone take seconds, as it has nearly nothing of the disk's time. Meanwhile its
-/// parent folds what they read and writes until its log is full, but not over it.
+/// The reads of a clone, and the rest of a block that it changes in part, take seconds, as it has
+/// nearly nothing of the disk's time. Meanwhile its parent folds what they read and writes over it,
+/// until its log is full.
 #[test]
-fn what_a_clone_reads_is_not_written_over() {
+fn what_a_clone_reads_is_found_where_a_fold_has_moved_it() {
     let vdisks = [with_history(SIZE, 1 << 50, WhenFull::Shorten)];
     let disk = TestDisk::around(new_disk(DISK, 4096, 1), QUANTUM);
     let disk_loop = common::disk_loop(disk, PolicyKind::Fahrrad, 24);
@@ -88,10 +89,14 @@ fn what_a_clone_reads_is_not_written_over() {
     let x = nth(&machine, "x");
     let mut reads = Vec::new();
     for part in 0..8 {
-        let place = (part * half, 4096);
+        let place = (part * half + 512, 4096);
         let read = machine.submit(x, RequestKind::Read, place, None, false);
         reads.push(read.expect("taken"));
     }
+    let changed = 7 * half + 8192;
+    let place = (changed + 512, 512);
+    let change = machine.submit(x, RequestKind::Write, place, Some(&[1; 512]), false);
+    let change = change.expect("taken");
     let mut replies = Vec::new();
     let mut writes = 0;
     loop {
@@ -123,4 +128,9 @@ fn what_a_clone_reads_is_not_written_over() {
         let data = reply.buffer.as_deref().expect("data");
         assert!(data == vec![32 + part; 4096], "part {part}");
     }
+    let mut replies = replies.iter();
+    assert!(replies.any(|reply| reply.handle == change && reply.result == Ok(())));
+    let block = machine.read(x, changed, 4096).expect("readable");
+    assert!(block[..512] == [39; 512] && block[512..1024] == [1; 512]);
+    assert!(block[1024..] == [39; 3072]);
 }
