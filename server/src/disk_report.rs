@@ -71,8 +71,10 @@ impl DiskStreams {
             let log = of
                 .log
                 .map(|log| (HistoryStream::Log.name_of(&of.vdisk), log));
-            let fold = (HistoryStream::Fold.name_of(&of.vdisk), of.fold);
-            log.into_iter().chain([fold])
+            let fold = of
+                .fold
+                .map(|fold| (HistoryStream::Fold.name_of(&of.vdisk), fold));
+            log.into_iter().chain(fold)
         });
         let histories = histories.collect();
         DiskStreams {

@@ -21,6 +21,7 @@ use crate::driver::WallClock;
 use crate::histories;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::IoQueue;
+use crate::layout::Layout;
 use crate::request::InnerTerms;
 use crate::request_checks::{buffer_fits, range_error};
 use crate::request_table::RequestTable;
@@ -144,6 +145,11 @@ impl<D: Disk> DataPath<D> {
             self.schedule(slot);
             self.turn_due = true;
         }
+    }
+
+    /// A vdisk in which nothing lay lies so from now on.
+    pub(crate) fn lay_out(&mut self, slot: VdiskSlot, layout: Layout) {
+        *self.vdisk_mut(slot).layout_mut() = layout;
     }
 
     pub(crate) fn vdisk(&self, slot: VdiskSlot) -> &OpenVdisk {

@@ -224,14 +224,15 @@ impl Histories {
         self.by_slot.get(&slot.index()).copied()
     }
 
+    /// Whether a clone's log is to be made; the number of the set of its disk, if that is another.
+    pub(crate) fn area_wanted(&self) -> Option<Option<usize>> {
+        let at = self.areas_wanted.front()?;
+        Some(self.get(*at).and_then(LoggedVdisk::log_set))
+    }
+
     /// The next clone whose log is to be made.
     pub(crate) fn take_area_wanted(&mut self) -> Option<usize> {
         self.areas_wanted.pop_front()
-    }
-
-    /// Whether a clone's log is to be made.
-    pub(crate) fn wants_area(&self) -> bool {
-        !self.areas_wanted.is_empty()
     }
 
     /// Takes a request for the newest content of the vdisk in a slot.

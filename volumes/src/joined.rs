@@ -21,7 +21,7 @@ use crate::VolumeError;
 use crate::catalog::set_number;
 use crate::driver::Driver;
 use crate::histories::{log_position, moment_position};
-use crate::volume_set::{VolumeSet, wait_until_closed};
+use crate::volume_set::{OtherSets, VolumeSet, wait_until_closed};
 use disktime_disks::Disk;
 use disktime_engine::{Reply, Request, Service, VdiskId};
 use disktime_units::Nanos;
@@ -109,7 +109,8 @@ impl<D: Disk> JoinedSets<D> {
         let mut any = false;
         let mut came = std::mem::take(&mut self.came);
         for at in 0..self.sets.len() {
-            self.sets[at].turn(now, &mut came);
+            let (set, mut others) = OtherSets::split(&mut self.sets, at);
+            set.turn_beside(now, &mut came, &mut others);
             for reply in came.drain(..) {
                 let owner = log_position(&reply).and_then(|position| self.set_of_log(position));
                 match owner {
@@ -174,7 +175,8 @@ impl<D: Disk> Service for JoinedSets<D> {
     }
 
     fn next_wake(&self) -> Option<Nanos> {
-        let wakes = self.sets.iter().filter_map(Service::next_wake);
+        let sets = self.sets.iter();
+        let wakes = sets.filter_map(|set| set.next_wake_beside(&self.sets));
         wakes.chain(self.unfinished).min()
     }
 

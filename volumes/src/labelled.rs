@@ -275,23 +275,33 @@ impl<D: Disk> LabelledDisk<D> {
     /// Frees the log of a vdisk of another disk; whether there was one. Its newest data is lost.
     ///
     /// # Errors
-    /// The disk's failures.
+    /// When a clone begins with a moment of it; the disk's failures.
     pub fn remove_log<R: Driver>(
         &mut self,
         driver: &mut R,
-        vdisk: Uuid,
+        (name, vdisk): (&str, Uuid),
     ) -> Result<bool, VolumeError> {
         let disk = self.label.disk_uuid();
         let log = self.label.history_of(vdisk);
         if log.is_none_or(|log| log.image_disk() == disk) {
             return Ok(false);
         }
+        self.refuse_log_of_cloned(driver, (name, vdisk))?;
+        self.free_log(driver, vdisk)?;
+        Ok(true)
+    }
+
+    /// Frees a log that nothing needs.
+    pub(crate) fn free_log<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        vdisk: Uuid,
+    ) -> Result<(), VolumeError> {
         if self.is_read_only() {
             return Err(VolumeError::ReadOnlyDisk);
         }
         let next = space::without_log(&self.label, vdisk)?;
-        self.change(driver, next)?;
-        Ok(true)
+        self.change(driver, next)
     }
 
     /// The loop, for its properties and its report.

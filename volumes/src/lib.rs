@@ -78,6 +78,6 @@ pub use space::{
     reconcile, reconcile_joined,
 };
 pub use volume_set::{
-    CloneConfig, CloneConfigs, ClonesDone, DropDone, GroupConfig, HistoryConfig, HistoryStreams,
-    OpenReport, VdiskConfig, VolumeSet,
+    CloneConfig, CloneConfigs, CloneDisks, ClonesDone, DropDone, GroupConfig, HistoryConfig,
+    HistoryStreams, OpenReport, VdiskConfig, VolumeSet,
 };

@@ -33,12 +33,14 @@ mod known_clones;
 mod last_changes;
 mod logs;
 mod open;
+mod others;
 
 use clones::CloneWorks;
 pub use clones::{CloneConfig, ClonesDone, DropDone};
 use groups::Groups;
 pub(crate) use history::wait_until_closed;
-pub use known_clones::CloneConfigs;
+pub(crate) use known_clones::FoundClones;
+pub use known_clones::{CloneConfigs, CloneDisks};
 use last_changes::LastChanges;
 pub use logs::{HistoryConfig, HistoryStreams};
 pub(crate) use logs::{
@@ -46,6 +48,7 @@ pub(crate) use logs::{
 };
 pub(crate) use open::SetOpening;
 pub use open::{GroupConfig, OpenReport, VdiskConfig};
+pub(crate) use others::OtherSets;
 
 /// The vdisks of one disk.
 pub struct VolumeSet<D: Disk> {
@@ -262,27 +265,11 @@ impl<D: Disk> Service for VolumeSet<D> {
     }
 
     fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
-        if self.histories.is_empty() {
-            self.data_path.turn(now, replies);
-        } else {
-            self.histories.turn(now, &mut self.data_path, replies);
-            if !self.clone_works.is_idle() || self.histories.wants_area() {
-                replies.retain(|reply| !self.clone_works.take_reply(reply));
-                self.advance_clones(now);
-            }
-        }
-        self.finish_removals(now);
+        self.turn_beside(now, replies, &mut OtherSets::none());
     }
 
     fn next_wake(&self) -> Option<Nanos> {
-        if self.clone_works.has_work(self.histories.wants_area()) {
-            return Some(self.data_path.now());
-        }
-        let wakes = [
-            self.data_path.next_wake(),
-            self.histories.next_wake(self.data_path.now()),
-        ];
-        wakes.into_iter().flatten().min()
+        self.next_wake_beside(&[])
     }
 
     fn wake_fds(&self) -> Vec<RawFd> {
@@ -314,6 +301,39 @@ impl<D: Disk> Service for VolumeSet<D> {
 
     fn is_idle(&self) -> bool {
         self.data_path.is_idle() && self.histories.is_idle() && self.clone_works.is_idle()
+    }
+}
+
+/// As a service, beside others that are served with it.
+impl<D: Disk> VolumeSet<D> {
+    pub(crate) fn turn_beside(
+        &mut self,
+        now: Nanos,
+        replies: &mut Vec<Reply>,
+        others: &mut OtherSets<'_, D>,
+    ) {
+        if self.histories.is_empty() {
+            self.data_path.turn(now, replies);
+        } else {
+            self.histories.turn(now, &mut self.data_path, replies);
+        }
+        if !self.clone_works.is_idle() || self.histories.area_wanted().is_some() {
+            replies.retain(|reply| !self.clone_works.take_reply(reply));
+            self.advance_clones(now, others);
+        }
+        self.finish_removals(now);
+    }
+
+    /// `sets`: all that are served together, or none if it is alone.
+    pub(crate) fn next_wake_beside(&self, sets: &[VolumeSet<D>]) -> Option<Nanos> {
+        if self.has_clone_work(sets) {
+            return Some(self.data_path.now());
+        }
+        let wakes = [
+            self.data_path.next_wake(),
+            self.histories.next_wake(self.data_path.now()),
+        ];
+        wakes.into_iter().flatten().min()
     }
 }
 

@@ -226,7 +226,8 @@ fn a_full_log_is_folded_into_the_image_and_the_window_shrinks() {
     assert!(refused.contains(&window), "{refused}");
     // The fold's reads and writes are paid by its own stream, the log's writes by the log's.
     let of_log = &machine.set.history_streams()[0];
-    let (log, fold) = (of_log.log.expect("it lies here"), of_log.fold);
+    let (log, fold) = (of_log.log, of_log.fold);
+    let (log, fold) = log.zip(fold).expect("they lie here");
     let counted = machine.set.report(machine.now);
     let requests = |stream| counted.streams[&stream].windows.total.counters.requests;
     assert!(requests(log) > 1000 && requests(fold) > 100);

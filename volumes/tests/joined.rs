@@ -6,17 +6,15 @@
 mod common;
 
 use common::histories::{HISTORY, with_history};
+use common::pairs::{Opened, after_crash, handles, new_pair, open_pair, options_of};
 use common::stamps::{BLOCKS, StampClient};
-use common::{BLANK, MIB, MachineOf, TestDisk, configs, crash, disk_loop, new_disk, options};
+use common::{BLANK, MIB, TestDisk, configs, crash, disk_loop, new_disk};
 use disktime_disks::{DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
 use disktime_engine::{IoError, PolicyKind};
 use disktime_history::WhenFull;
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
-use disktime_volumes::{
-    Format, JoinedSets, LabelledDisk, Misfit, OpenOptions, OpenReport, VdiskConfig, VirtualDriver,
-    VolumeError,
-};
+use disktime_volumes::{Format, LabelledDisk, Misfit, VdiskConfig, VirtualDriver, VolumeError};
 use disktime_workloads::StampLoad;
 
 const QUANTUM: u32 = 64 << 10;
@@ -26,8 +24,6 @@ const DEPTH: usize = 24;
 const SEEDS: u64 = 1;
 const ROUNDS: u64 = 8;
 const STEPS: u64 = 2500;
-
-type Pair = MachineOf<JoinedSets<TestDisk>>;
 
 /// A vdisk whose log lies on the disk at `log`.
 fn logged(name: &str, log: usize, window_ns: u64) -> VdiskConfig {
@@ -56,54 +52,18 @@ fn one_log() -> [Vec<VdiskConfig>; 2] {
     [with_log, Vec::new()]
 }
 
-/// For the disk at a position: the uuids of two disks differ, and of two times.
-fn options_of(disk: usize, format: Format, now: Nanos) -> OpenOptions {
-    OpenOptions {
-        uuid_seed: 7 + disk as u64 + 100 * now.0,
-        ..options(format)
-    }
-}
-
-fn open_disks(
-    disks: [TestDisk; 2],
-    vdisks: &[Vec<VdiskConfig>; 2],
-    format: Format,
-    now: Nanos,
-) -> Result<(Pair, Vec<OpenReport>), Misfit> {
-    let mut driver = VirtualDriver { now };
-    let mut labelled = Vec::new();
-    for (at, disk) in disks.into_iter().enumerate() {
-        let options = options_of(at, format, now);
-        let opened =
-            LabelledDisk::open(disk_loop(disk, PolicyKind::Fifo, 24), &mut driver, options);
-        labelled.push(opened.map_err(|error| Misfit { disk: at, error })?);
-    }
-    let (sets, reports) = JoinedSets::from_labelled(labelled, &mut driver, vdisks)?;
-    let mut machine = MachineOf::around(sets, driver.now);
-    machine.ticks = true;
-    Ok((machine, reports))
-}
-
 fn open(
     disks: [FaultDisk; 2],
     vdisks: &[Vec<VdiskConfig>; 2],
     format: Format,
     now: Nanos,
-) -> Result<(Pair, Vec<OpenReport>), Misfit> {
+) -> Opened {
     let disks = disks.map(|disk| TestDisk::around(disk, QUANTUM));
-    open_disks(disks, vdisks, format, now)
+    open_pair(disks, vdisks, format, now)
 }
 
 fn new_disks(seed: u64) -> [FaultDisk; 2] {
-    [new_disk(DISK, 4096, seed), new_disk(DISK, 4096, seed + 1)]
-}
-
-fn handles(disks: &[FaultDisk; 2]) -> [FaultHandle; 2] {
-    [disks[0].handle(), disks[1].handle()]
-}
-
-fn after_crash(handles: &[FaultHandle; 2], seed: u64) -> [FaultDisk; 2] {
-    [crash(&handles[0], seed), crash(&handles[1], seed + 1)]
+    new_pair(DISK, seed)
 }
 
 /// Four clients, one for each vdisk of two disks that are crossed.

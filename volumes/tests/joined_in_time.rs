@@ -84,8 +84,9 @@ fn a_log_and_its_folds_take_nothing_reserved_on_either_disk() {
     assert!(report.status.newest > 5_000, "{}", report.status.newest);
     assert!(report.status.floor > 0, "nothing was folded");
     let image = &machine.set.sets()[0].history_streams()[0];
+    let fold = image.fold.expect("it has folds");
     assert!(
-        counted(&machine, 0, image.fold).requests > 50,
+        counted(&machine, 0, fold).requests > 50,
         "a fold writes the image"
     );
 }
@@ -115,6 +116,7 @@ fn a_verification_takes_nothing_that_is_reserved() {
         (stream.expect("its stream"), share)
     });
     let fold = machine.set.sets()[0].history_streams()[0].fold;
+    let fold = fold.expect("it has folds");
     let before = shares.map(|(stream, _)| counted(&machine, 0, stream));
     let paid_before = counted(&machine, 0, fold);
     let handle = machine.handle(db_at);

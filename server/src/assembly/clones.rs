@@ -86,12 +86,15 @@ impl CloneSettings {
         }
     }
 
-    /// What it is entitled to on a disk, for people.
-    pub(crate) fn entitlement(&self, disk: &str) -> String {
+    /// What it is entitled to on its disks, for people.
+    pub(crate) fn entitlement(&self, disks: &[&str]) -> String {
         match self.reservation() {
-            Some((share, period)) => format!("{share} of {disk} in every {period}"),
+            Some((share, period)) => {
+                format!("{share} of {} in every {period}", disks.join(" and of "))
+            }
             None => format!(
-                "best effort on {disk}, weight {}",
+                "best effort on {}, weight {}",
+                disks.join(" and "),
                 StreamConfig::BEST_EFFORT.weight
             ),
         }

@@ -123,7 +123,7 @@ fn free_log(
     created_file.keep();
     let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
     labelled
-        .remove_log(&mut driver, uuid)
+        .remove_log(&mut driver, (vdisk, uuid))
         .map_err(|error| Failure::new(format!("disk `{disk}`: {error}")))?;
     print_messages(disk, &mut labelled);
     println!("{disk}: the log of vdisk `{vdisk}` is freed");

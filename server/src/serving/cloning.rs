@@ -82,7 +82,9 @@ impl Work {
         let log_bytes = report(parent).await?.max_bytes;
         let max_bytes = wanted.max_bytes.unwrap_or(log_bytes);
         let settings = CloneSettings::new(wanted.reservation, max_bytes);
-        self.require_admitted(&vdisks, parent.disk(), (names, settings))?;
+        for disk in parent.disks() {
+            self.require_admitted(&vdisks, disk, (names, settings))?;
+        }
         let config = |name: &String| CloneConfig {
             name: name.clone(),
             stream: settings.stream(),
@@ -102,11 +104,12 @@ impl Work {
         let first = clones.first();
         let origin = first.and_then(|clone| clone.origin());
         let settings = origin.map(|origin| origin.settings).unwrap_or_default();
+        let disks: Vec<&str> = parent.disks().collect();
         let mut answer = json!({
             "vdisk": parent.name(),
             "seq": origin.map(|origin| origin.seq),
             "size_bytes": first.map(|clone| clone.size_bytes()),
-            "entitlement": settings.entitlement(parent.disk()),
+            "entitlement": settings.entitlement(&disks),
             "max_bytes": settings.max_bytes,
         });
         let place = |name: &String| {
@@ -137,7 +140,8 @@ impl Work {
         disk: &str,
         (names, settings): (&[String], CloneSettings),
     ) -> CommandResult {
-        let of_disk = vdisks.iter().filter(|vdisk| vdisk.disk() == disk);
+        let lies_there = |vdisk: &&Vdisk| vdisk.disks().any(|one| one == disk);
+        let of_disk = vdisks.iter().filter(lies_there);
         let clones = of_disk.filter_map(|vdisk| {
             let origin = vdisk.origin()?;
             Some((vdisk.name().as_str(), &origin.settings))

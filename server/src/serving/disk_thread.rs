@@ -238,8 +238,8 @@ fn serve(
     let names: Vec<&str> = configs().map(|config| &*config.name.value).collect();
     let mut clones = ClonesAtStart::new(configuration, admissions, &names);
     let opened =
-        ThreadService::with_clones(labelled, &mut driver, &vdisks, &mut |disk, name, text| {
-            clones.config(disk, name, text)
+        ThreadService::with_clones(labelled, &mut driver, &vdisks, &mut |disks, name, text| {
+            clones.config(disks, name, text)
         });
     let (service, reports) = match opened {
         Ok(served) => served,

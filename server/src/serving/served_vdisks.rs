@@ -63,8 +63,10 @@ pub(crate) struct FoundClone {
 /// A vdisk as the frontends see it.
 pub(crate) struct ServedVdisk<S> {
     entry: CatalogEntry,
-    /// The name of its disk.
+    /// The name of its disk,
     disk: String,
+    /// and that of the disk of its log, if that is another.
+    log_disk: Option<String>,
     /// Its name, which is also that of its export and its file.
     name: String,
     /// What it is entitled to, for people.
@@ -186,6 +188,10 @@ impl<S> ServedVdisk<S> {
         ServedVdisk {
             entry,
             disk: config.disk.value.clone(),
+            log_disk: config
+                .log_disk()
+                .filter(|log| *log != config.disk.value)
+                .map(str::to_owned),
             name: config.name.value.clone(),
             description: assembly::entitlement(config),
             read_only: config.read_only || traits.read_only,
@@ -199,17 +205,19 @@ impl<S> ServedVdisk<S> {
         }
     }
 
-    /// A clone of this vdisk, which is on the same disk; who may use this one may use the clone.
+    /// A clone of this vdisk, which is on the same disks; who may use this one may use the clone.
     pub(crate) fn cloned(&self, clone: FoundClone) -> ServedVdisk<S> {
         let FoundClone {
             name,
             entry,
             origin,
         } = clone;
-        let entitlement = origin.settings.entitlement(&self.disk);
+        let disks: Vec<&str> = self.disks().collect();
+        let entitlement = origin.settings.entitlement(&disks);
         ServedVdisk {
             entry,
             disk: self.disk.clone(),
+            log_disk: self.log_disk.clone(),
             name,
             description: format!("{entitlement}, clone of {}", origin.text()),
             read_only: self.traits.read_only,
@@ -243,6 +251,12 @@ impl<S> ServedVdisk<S> {
     /// The name of its disk.
     pub(crate) fn disk(&self) -> &str {
         &self.disk
+    }
+
+    /// The names of its disk, and of the disk of its log if that is another.
+    pub(crate) fn disks(&self) -> impl Iterator<Item = &str> {
+        let log = self.log_disk.as_deref();
+        [self.disk.as_str()].into_iter().chain(log)
     }
 
     /// What it was cloned from, if it is a clone.

@@ -2,6 +2,8 @@
 //! disk of a log is refused by `check --disks` and by a start with the same words, and nothing is
 //! changed; one that fails while it is served costs that vdisk alone.
 
+use crate::clones::{blocks, until_unused};
+use crate::history::{refused as refused_command, run};
 use crate::known_disks::until_status_says;
 use crate::server::Server;
 use crate::test_directory::{MIB, TestDirectory, assert_says};
@@ -265,4 +267,63 @@ fn a_log_that_no_vdisk_knows_is_freed_and_a_broken_disk_is_in_the_way_of_none() 
     fs::write(&log, b"no disk").expect("a write");
     place.configure_as(DISKS, web, NBD);
     assert_says(&place.fails(&remove), &["`ssd0`"]);
+}
+
+/// A clone lies on both disks, and gets its share of both.
+#[test]
+fn a_clone_of_a_vdisk_whose_log_lies_on_another_disk() {
+    let place = place();
+    let mut server = place.start();
+    let mut db = server.client("db");
+    db.write(0, &[1; 16 << 10]);
+    run(&place, &["mark", "db", "golden"]);
+    db.write(0, &[2; 4096]);
+    let clone = |name: &'static str, share: &'static str| {
+        let terms = ["--reserve", share, "--period", "250ms", "--max", "64MiB"];
+        [&["clone", "db@golden", name][..], &terms].concat()
+    };
+    let said = run(&place, &clone("test", "10%"));
+    let entitlement = "10 % of hdd0 and of ssd0 in every 250ms";
+    assert_says(&said, &["test: clone of db at seq:", entitlement, "64MiB"]);
+    // The log and the folds of `db` take more of the one disk than of the other.
+    let said = refused_command(&place, &clone("more", "75%"));
+    assert_says(&said, &["`more` is not admitted", "ssd0"]);
+    server.kill();
+
+    server = place.start();
+    let test = server.vdisks.iter().find(|vdisk| vdisk.name == "test");
+    let description = &test.expect("it is announced").description;
+    assert_says(description, &[entitlement, "clone of db@seq:"]);
+    let mut test = server.client("test");
+    assert_eq!(blocks(&test.read(0, 16 << 10)), [1; 4]);
+    test.write(4096, &[3; 4096]);
+    test.flush();
+    let status = place.status();
+    let of_log = &status.background["ssd0"]["test/log"];
+    assert!(of_log.service_time_us.count > 0);
+    for account in [&of_log.account, &status.vdisks["test"].stream.account] {
+        assert!((account.entitlement.reserved_share - 0.1).abs() < 1e-9);
+    }
+    drop((db, test));
+    server.stop();
+
+    // What the clone begins with is not freed, neither on the one disk nor on the other.
+    let without = r#""web": { "disk": "hdd0", "size": "4MiB" }"#;
+    place.configure_as(DISKS, without, NBD);
+    let before = place.contents();
+    let said = place.fails(&["remove", "db", "--yes"]);
+    assert_says(&said, &["ssd0", "1 clones begin with moments of it"]);
+    assert_eq!(place.contents(), before, "something was changed");
+    place.configure_as(DISKS, &vdisks(ON_SSD0), NBD);
+
+    let server = place.start();
+    let mut test = server.client("test");
+    assert_eq!(blocks(&test.read(0, 16 << 10)), [1, 3, 1, 1]);
+    drop(test);
+    until_unused(&place, "test");
+    run(&place, &["drop", "test"]);
+    let status = place.status();
+    assert!(!status.vdisks.contains_key("test"));
+    assert!(!status.background["ssd0"].contains_key("test/log"));
+    server.stop();
 }

@@ -157,9 +157,10 @@ impl LoggedVdisk {
         self.moment
     }
 
-    /// Its slots of the data path: of the log, if that is there, and its own.
-    pub(crate) fn slots(&self) -> (Option<VdiskSlot>, VdiskSlot) {
-        let of_log = self.has_area().then_some(self.parts.area.slot);
-        (of_log, self.parts.image.slot)
+    /// The slot of the data path of its log's disk: where that is another disk, it reads there what
+    /// it was cloned from, before it has a log.
+    pub(crate) fn log_slot(&self) -> Option<VdiskSlot> {
+        let is_there = self.has_area() || self.log_set().is_some();
+        is_there.then_some(self.parts.area.slot)
     }
 }

@@ -12,8 +12,8 @@ use crate::label::ChangeTimes;
 use crate::labelled::LabelledDisk;
 use crate::space::{MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, reconcile_joined};
 use crate::volume_set::{
-    CloneConfig, CloneConfigs, OpenReport, SetOpening, VdiskConfig, add_logs, check_history,
-    require_endable, require_untouched,
+    CloneConfig, CloneConfigs, FoundClones, OpenReport, SetOpening, VdiskConfig, add_logs,
+    check_history, require_endable, require_untouched,
 };
 use disktime_disks::Disk;
 use disktime_engine::StreamConfig;
@@ -67,15 +67,18 @@ impl<D: Disk> JoinedSets<D> {
             openings.push(opening.map_err(on(number))?);
         }
         let mut logged = Vec::with_capacity(disks.len());
+        let mut found = Vec::with_capacity(disks.len());
         for (number, opening) in openings.iter_mut().enumerate() {
             let vdisks = &vdisks[number];
             let new = opening.open_histories(number, &mut disks, driver, vdisks);
             let mut new = new.map_err(on(number))?;
             let of_images = (&mut *new, &**vdisks);
-            let disk = &mut disks[number];
-            let found = opening.open_clones(number, disk, driver, of_images, clones);
-            let found = found.map_err(on(number))?;
-            logged.push((new, found));
+            let of_disk = opening.open_clones(number, &mut disks, driver, of_images, clones);
+            found.push(of_disk.map_err(on(number))?);
+            logged.push(new);
+        }
+        for at in disks.iter_mut().enumerate() {
+            FoundClones::free_rest(&mut found, at, driver);
         }
         let mut sets = Vec::with_capacity(disks.len());
         for ((opening, disk), report) in openings.into_iter().zip(disks).zip(&mut reports) {
@@ -83,12 +86,12 @@ impl<D: Disk> JoinedSets<D> {
             report.messages = messages;
             sets.push(set);
         }
-        for (number, (logged, clones)) in logged.into_iter().enumerate() {
+        for (number, (logged, clones)) in logged.into_iter().zip(found).enumerate() {
             add_logs(&mut sets, number, logged, driver);
             reports[number]
                 .messages
                 .extend_from_slice(clones.messages());
-            clones.serve(&mut sets[number], driver.now());
+            clones.serve(&mut sets, number, driver.now());
         }
         let mut joined = JoinedSets::new(sets);
         for (number, ended) in ended.into_iter().enumerate() {

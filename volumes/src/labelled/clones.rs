@@ -4,7 +4,7 @@ use super::LabelledDisk;
 use crate::VolumeError;
 use crate::driver::Driver;
 use crate::histories::look_into_log;
-use crate::label::{HistoryEntry, UNIT_BYTES, VdiskEntry};
+use crate::label::{HistoryEntry, UNIT_BYTES, Uuid, VdiskEntry};
 use crate::volume_set::{area_layout, log_settings};
 use disktime_disks::Disk;
 use disktime_history::SUPERBLOCK_UNITS;
@@ -17,9 +17,18 @@ impl<D: Disk> LabelledDisk<D> {
         driver: &mut R,
         name: &str,
     ) -> Result<(), VolumeError> {
-        let Some(vdisk) = self.label.find(name).map(VdiskEntry::uuid) else {
-            return Ok(());
-        };
+        match self.label.find(name).map(VdiskEntry::uuid) {
+            Some(vdisk) => self.refuse_log_of_cloned(driver, (name, vdisk)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, of a vdisk whose log lies here and that may lie on another disk itself.
+    pub(super) fn refuse_log_of_cloned<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        (name, vdisk): (&str, Uuid),
+    ) -> Result<(), VolumeError> {
         let refuse = |clones: usize| {
             Err(VolumeError::History {
                 name: name.to_owned(),

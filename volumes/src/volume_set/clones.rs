@@ -17,9 +17,11 @@ mod areas;
 mod dropping;
 mod making;
 mod script;
+mod serving;
 
 use super::VolumeSet;
 use super::known_clones::UnservedClones;
+use super::others::OtherSets;
 use crate::histories::{HistoryError, MomentDone, ORIGIN};
 use crate::ids::VdiskSlot;
 use areas::MakingArea;
@@ -28,9 +30,10 @@ use disktime_engine::{Reply, StreamConfig, VdiskId};
 use disktime_history::{Moment, Seq};
 use disktime_units::Nanos;
 use dropping::{DropStage, Dropped, Dropping};
+pub(super) use making::deferred_log;
 use making::{Making, MakingStage};
-pub(super) use making::{ServedClone, deferred_log};
 use script::{SCRIPT_HANDLE, Script};
+pub(super) use serving::{LogElsewhere, ServedClone};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +42,8 @@ use std::sync::{Arc, Mutex};
 pub struct CloneConfig {
     /// Its name.
     pub name: String,
-    /// What its stream gets, which pays for all that it asks and writes.
+    /// What its stream gets, which pays for all that it asks and writes; where its log lies on
+    /// another disk than its image, what its stream on each of the two gets.
     pub stream: StreamConfig,
     /// The space of all that is written to it.
     pub max_bytes: u64,
@@ -104,6 +108,7 @@ impl Work {
         Work::Drop(Box::new(Dropping {
             what,
             done: Some(done),
+            log_set: None,
             stage: DropStage::New,
         }))
     }
@@ -129,27 +134,13 @@ impl CloneWorks {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.current.is_none() && self.waiting.is_empty() && self.area.is_none()
+        let has_work = self.current.is_some() || !self.waiting.is_empty() || self.area.is_some();
+        !has_work && self.script.is_none()
     }
 
-    /// Whether it can go on without an answer. `wants_area`: a clone waits for its log.
-    pub(super) fn has_work(&self, wants_area: bool) -> bool {
-        let can_write = self.script.as_ref().is_none_or(Script::can_go_on);
-        let of_area = match self.area {
-            Some(_) => can_write,
-            None => wants_area && self.script.is_none(),
-        };
-        let of_current = match &self.current {
-            None => !self.waiting.is_empty(),
-            Some(Work::Make(making)) => making.stage.can_go_on(),
-            Some(Work::Drop(dropping)) => match &dropping.stage {
-                DropStage::New => true,
-                DropStage::Recording(_, heard) => has_heard(heard),
-                DropStage::Freeing(_) => can_write,
-                DropStage::Ending(..) | DropStage::Leaving(..) => false,
-            },
-        };
-        of_area || of_current
+    /// Whether the label can be written further without an answer, or its writing has ended.
+    fn can_write(&self) -> bool {
+        self.script.as_ref().is_none_or(Script::can_go_on)
     }
 
     /// The answer of a script, if it is one.
@@ -255,6 +246,28 @@ impl<D: Disk> VolumeSet<D> {
         at.map_or_else(Vec::new, |at| self.histories.moments_of(at))
     }
 
+    /// Whether something of its clones can go on without an answer. `sets`: all that are served
+    /// together, or none if it is alone.
+    pub(super) fn has_clone_work(&self, sets: &[VolumeSet<D>]) -> bool {
+        let works = &self.clone_works;
+        let log_set = |number: Option<usize>| number.map_or(self, |number| &sets[number]);
+        let of_area = match (&works.area, self.histories.area_wanted()) {
+            (Some(area), _) => log_set(area.log_set).clone_works.can_write(),
+            (None, Some(wanted)) => log_set(wanted).clone_works.script.is_none(),
+            (None, None) => false,
+        };
+        let of_current = match &works.current {
+            None => !works.waiting.is_empty(),
+            Some(Work::Make(making)) => making.stage.can_go_on(),
+            Some(Work::Drop(dropping)) => {
+                self.drop_can_go_on(&dropping.stage, log_set(dropping.log_set))
+            }
+        };
+        // Who has begun a script takes its result.
+        let of_script = works.script.as_ref().is_some_and(Script::can_go_on);
+        of_area || of_current || of_script
+    }
+
     fn check_clones(&self, parent: VdiskId, configs: &[CloneConfig]) -> Result<(), HistoryError> {
         let recorded = self.histories.recorded_names();
         let mut names = HashSet::new();
@@ -272,23 +285,14 @@ impl<D: Disk> VolumeSet<D> {
                 ));
             }
         }
-        let slot = self.logged_slot(parent)?;
-        let logged = self.histories.of(slot).ok_or("it is not served")?;
-        match logged.log_set() {
-            None => Ok(()),
-            Some(_) => Err(format!(
-                "`{}` has its log on another disk; only a vdisk whose log lies on its own disk can \
-                 be cloned yet",
-                logged.name()
-            )),
-        }
+        self.logged_slot(parent).map(|_| ())
     }
 
     /// Goes on with what is to be done for clones, as far as it can.
-    pub(super) fn advance_clones(&mut self, now: Nanos) {
+    pub(super) fn advance_clones(&mut self, now: Nanos, others: &mut OtherSets<'_, D>) {
         loop {
             self.advance_script(now);
-            if self.advance_areas() {
+            if self.advance_areas(others) {
                 self.data_path.want_turn();
             }
             self.advance_script(now);
@@ -296,8 +300,8 @@ impl<D: Disk> VolumeSet<D> {
             let current = works.current.take().or_else(|| works.waiting.pop_front());
             let progress = match current {
                 None => return,
-                Some(Work::Make(making)) => self.advance_making(now, *making),
-                Some(Work::Drop(dropping)) => self.advance_dropping(*dropping),
+                Some(Work::Make(making)) => self.advance_making(now, *making, others),
+                Some(Work::Drop(dropping)) => self.advance_dropping(now, *dropping, others),
             };
             match progress {
                 Progress::Ended => {}

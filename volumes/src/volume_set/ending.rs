@@ -61,7 +61,7 @@ impl<D: Disk> VolumeSet<D> {
         let mut logged = self.histories.take_out(at)?;
         logged.refuse_controls("the history was switched off");
         self.data_path.flush_by_own_stream(slot);
-        let log_slot = logged.slots().0?;
+        let log_slot = logged.log_slot()?;
         self.data_path.remove(log_slot);
         Some(log_slot)
     }
@@ -74,7 +74,7 @@ impl<D: Disk> VolumeSet<D> {
         let name = self.name(vdisk).unwrap_or_default().to_owned();
         let disk_loop = self.data_path.disk_loop_mut();
         for streams in self.history_streams.extract_if(.., |one| one.vdisk == name) {
-            for stream in streams.log.into_iter().chain([streams.fold]) {
+            for stream in streams.log.into_iter().chain(streams.fold) {
                 disk_loop.remove_stream(now, stream);
             }
         }

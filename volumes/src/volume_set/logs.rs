@@ -69,8 +69,8 @@ pub struct HistoryStreams {
     pub vdisk: String,
     /// Pays for what the log does, if it lies there,
     pub log: Option<StreamId>,
-    /// and this for folds.
-    pub fold: StreamId,
+    /// and this for folds; a clone has none.
+    pub fold: Option<StreamId>,
 }
 
 /// A log that was opened, until its vdisk is served.
@@ -96,6 +96,11 @@ impl NewLog {
     pub(super) fn parts(&mut self) -> (&mut OpenedLog, &Layout, StreamId, Uuid) {
         let vdisk = self.entry.uuid();
         (&mut self.opened, &self.layout, self.streams.log, vdisk)
+    }
+
+    /// The number of the set that the log lies in, if that is not the image's.
+    pub(super) fn log_set(&self) -> Option<usize> {
+        self.log_set
     }
 }
 
@@ -430,13 +435,13 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
         of_log.history_streams.push(HistoryStreams {
             vdisk: name.clone(),
             log: Some(streams.log),
-            fold: streams.fold_reads,
+            fold: Some(streams.fold_reads),
         });
         if new.log_set.is_some() {
             sets[number].history_streams.push(HistoryStreams {
                 vdisk: name.clone(),
                 log: None,
-                fold: streams.fold,
+                fold: Some(streams.fold),
             });
         }
         let size_bytes = new.opened.log.vdisk_blocks() * UNIT_BYTES as u64;

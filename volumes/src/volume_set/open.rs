@@ -187,19 +187,16 @@ impl SetOpening {
 
     /// Opens the clones that the logs of its vdisks record.
     pub(crate) fn open_clones<D: Disk, R: Driver>(
-        &mut self,
+        &self,
         number: usize,
-        disk: &mut LabelledDisk<D>,
+        disks: &mut [LabelledDisk<D>],
         driver: &mut R,
         (logged, vdisks): (&mut [NewLog], &[VdiskConfig]),
         configs: &mut CloneConfigs<'_>,
     ) -> Result<FoundClones, VolumeError> {
         let names: Vec<&str> = vdisks.iter().map(|vdisk| &*vdisk.spec.name).collect();
         let logged = (logged, &*names);
-        let found = FoundClones::open(number, disk, driver, logged, configs)?;
-        // Logs may have been made and freed.
-        self.label = disk.label().clone();
-        Ok(found)
+        FoundClones::open(number, disks, driver, logged, configs)
     }
 
     /// The set that serves them, and what people should be told of it.
@@ -213,6 +210,8 @@ impl SetOpening {
         let label_notices = disk.take_messages();
         messages.extend(label_notices.iter().cloned());
         let label_is_stuck = disk.is_stuck();
+        // Logs of clones that were dropped may have been freed since it was read.
+        let label = disk.label().clone();
         let (disk_loop, background) = disk.into_parts();
         let metadata = *background.get(BackgroundWork::Metadata);
         let trims = *background.get(BackgroundWork::Trims);
@@ -228,7 +227,7 @@ impl SetOpening {
             history_streams: Vec::new(),
             groups: self.groups,
             background,
-            label: self.label,
+            label,
             label_notices,
             label_is_stuck,
             last_changes: self.last_changes,

@@ -1,6 +1,6 @@
 //! Vdisks with a history, and sets that have some.
 
-use super::{Machine, TestDisk, configs, disk_loop, options, reserved};
+use super::{Machine, MachineOf, Serves, TestDisk, configs, disk_loop, options, reserved};
 use disktime_disks::{Buffer, Disk, FaultDisk};
 use disktime_engine::{
     Extent, IoError, PolicyKind, Reply, Request, RequestKind, Service, StreamConfig, VdiskId,
@@ -92,7 +92,10 @@ pub(crate) fn listener<T: Send + 'static>() -> (Heard<T>, Done<T>) {
 }
 
 /// What the callback is given.
-pub(crate) fn wait<D: Disk, T>(machine: &mut Machine<D>, heard: &Heard<T>) -> Result<T, String> {
+pub(crate) fn wait<S: Serves, T>(
+    machine: &mut MachineOf<S>,
+    heard: &Heard<T>,
+) -> Result<T, String> {
     for _ in 0..100_000 {
         if let Some(result) = heard.lock().expect("no panic").take() {
             return result;

@@ -4,6 +4,7 @@
 pub(crate) mod histories;
 pub(crate) mod labels;
 pub(crate) mod models;
+pub(crate) mod pairs;
 pub(crate) mod stamps;
 
 use disktime_disks::{

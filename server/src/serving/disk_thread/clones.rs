@@ -3,7 +3,7 @@
 
 use crate::assembly::{CloneAdmission, CloneSettings};
 use disktime_reservations::{Admission, Configuration};
-use disktime_volumes::CloneConfig;
+use disktime_volumes::{CloneConfig, CloneDisks};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(super) struct ClonesAtStart {
     admission: CloneAdmission,
     /// The disks, in the order of the thread.
     disks: Vec<String>,
-    /// What clones get: for each disk, by name.
+    /// What clones get: for each disk, by name; one that has two is on both.
     settings: Vec<BTreeMap<String, CloneSettings>>,
     messages: Vec<String>,
 }
@@ -33,39 +33,65 @@ impl ClonesAtStart {
         }
     }
 
-    /// How a clone is served that was found on a disk, with the text that was kept with it, or as
+    /// How a clone is served that was found on disks, with the text that was kept with it, or as
     /// its entry in the file says. A clone whose reservation has no place any more beside the
     /// file's is served without it; one whose name the file gives another vdisk is not served.
-    pub(super) fn config(&mut self, disk: usize, name: &str, text: &str) -> Option<CloneConfig> {
+    pub(super) fn config(
+        &mut self,
+        disks: CloneDisks,
+        name: &str,
+        text: &str,
+    ) -> Option<CloneConfig> {
         if self.configuration.vdisk(name).is_some() {
             return None;
         }
-        let (on, all) = (&self.disks[disk], &mut self.settings[disk]);
-        let mut entries = self.configuration.clones.iter();
+        let configuration = Arc::clone(&self.configuration);
+        let mut entries = configuration.clones.iter();
         let entry = entries.find(|entry| entry.name.value == name);
         let kept = CloneSettings::parse(text);
         let settings = entry.map_or(kept, |entry| kept.overridden(entry));
-        all.insert(name.to_owned(), settings);
-        let admitted = self
-            .admission
-            .admit(on, all.iter().map(|(name, settings)| (&**name, settings)));
-        let served = match admitted {
+        let mut on = vec![disks.image, disks.log];
+        on.dedup();
+        let served = match self.admit(&on, name, settings) {
             Ok(()) => settings,
-            Err(why) => {
+            Err((disk, why)) => {
                 self.messages.push(format!(
-                    "{on}: the clone `{name}` is served without its reservation, for which there \
+                    "{disk}: the clone `{name}` is served without its reservation, for which there \
                      is no time: {why}"
                 ));
                 settings.without_reservation()
             }
         };
-        all.insert(name.to_owned(), served);
+        self.enter(&on, name, served);
         Some(CloneConfig {
             name: name.to_owned(),
             stream: served.stream_with(entry),
             max_bytes: settings.max_bytes,
             settings: text.to_owned(),
         })
+    }
+
+    /// Whether all disks of a clone can keep what it reserves; or the first that cannot, and why.
+    fn admit(
+        &mut self,
+        on: &[usize],
+        name: &str,
+        settings: CloneSettings,
+    ) -> Result<(), (String, String)> {
+        self.enter(on, name, settings);
+        on.iter().try_for_each(|disk| {
+            let all = self.settings[*disk].iter();
+            let all = all.map(|(name, settings)| (&**name, settings));
+            let disk = &self.disks[*disk];
+            let admitted = self.admission.admit(disk, all);
+            admitted.map_err(|why| (disk.clone(), why))
+        })
+    }
+
+    fn enter(&mut self, on: &[usize], name: &str, settings: CloneSettings) {
+        for disk in on {
+            self.settings[*disk].insert(name.to_owned(), settings);
+        }
     }
 
     /// What a clone gets.

@@ -7,21 +7,22 @@
 //! recorded are there at the next start.
 
 use super::super::VolumeSet;
-use super::super::logs::{area_layout, log_settings};
-use super::{CloneConfig, ClonesDone, Heard, Progress, Work, has_heard, listener, take};
-use crate::histories::{FoldLimits, Ground, HistoryError, LoggedVdisk, Parent, Parts};
-use crate::ids::VdiskSlot;
-use crate::label::{HistoryEntry, Label, UNIT_BYTES, Uuid};
-use crate::layout::Layout;
+use super::super::logs::log_settings;
+use super::super::others::OtherSets;
+use super::{
+    CloneConfig, ClonesDone, Heard, LogElsewhere, Progress, ServedClone, Work, has_heard, listener,
+    take,
+};
+use crate::histories::{HistoryError, LoggedVdisk, Parent};
+use crate::label::{Label, UNIT_BYTES, Uuid};
 use crate::space;
-use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
-use disktime_engine::{LastChange, NoSpaceCount, StreamId, VdiskId};
+use disktime_engine::VdiskId;
 use disktime_history::{
     CloneEntry, Expectation, Geometry, Log, Moment, Need, Origin, Recovery, Report,
     SUPERBLOCK_UNITS, Seq, Settings, new_clone_log,
 };
-use disktime_units::{Nanos, TrimHandling};
+use disktime_units::Nanos;
 
 /// Clones that are being made.
 pub(super) struct Making {
@@ -75,7 +76,12 @@ impl MakingStage {
 }
 
 impl<D: Disk> VolumeSet<D> {
-    pub(super) fn advance_making(&mut self, now: Nanos, mut making: Making) -> Progress {
+    pub(super) fn advance_making(
+        &mut self,
+        now: Nanos,
+        mut making: Making,
+        others: &mut OtherSets<'_, D>,
+    ) -> Progress {
         if !making.stage.can_go_on() {
             return Progress::Waits(Work::Make(Box::new(making)));
         }
@@ -85,7 +91,7 @@ impl<D: Disk> VolumeSet<D> {
                 let found = take(&heard).unwrap_or_else(|| Err("it was not opened".to_owned()));
                 found.and_then(|(moment, seq)| {
                     let found = Found { moment, seq };
-                    let recorded = self.record_clones(now, &making, found);
+                    let recorded = self.record_clones(now, &making, found, others);
                     if recorded.is_err() {
                         self.histories.close_moment(moment);
                     }
@@ -93,7 +99,9 @@ impl<D: Disk> VolumeSet<D> {
                 })
             }
             MakingStage::Recording(found, all) => match self.are_recorded(&making, found, all) {
-                Ok(clones) => return self.serve_clones(now, making, found, clones),
+                Ok(clones) => {
+                    return self.serve_clones(now, making, (found, clones), others);
+                }
                 Err(undoing) => Ok(undoing),
             },
             MakingStage::Undoing(dropped, why) => {
@@ -133,6 +141,7 @@ impl<D: Disk> VolumeSet<D> {
         now: Nanos,
         making: &Making,
         found: Found,
+        others: &OtherSets<'_, D>,
     ) -> Result<MakingStage, HistoryError> {
         let parent = self.catalog.uuid(making.parent).ok_or("it is not served")?;
         let logged = self.logged(making.parent)?;
@@ -142,7 +151,9 @@ impl<D: Disk> VolumeSet<D> {
             log: logged.log_uuid(),
             moment: found.seq,
         };
-        let settings = log_settings(self.data_path.disk_loop());
+        let log_set = logged.log_set();
+        let of_log = self.log_set(others, log_set);
+        let settings = log_settings(of_log.disk_loop());
         let since_1970_ns = self.data_path.since_1970_ns(now);
         let mut most = 0;
         let mut all = Vec::with_capacity(making.configs.len());
@@ -157,12 +168,12 @@ impl<D: Disk> VolumeSet<D> {
             if config.max_bytes > most {
                 // It is not set aside, but there has to be as much now.
                 most = config.max_bytes;
-                space::with_clone(&self.label, (&config.name, uuid), (size_bytes, most))
+                space::with_clone(&of_log.label, (&config.name, uuid), (size_bytes, most))
                     .map_err(|error| error.to_string())?;
             }
             let of_clone = (&*config.name, uuid, origin);
             let sizes = (size_bytes, config.max_bytes);
-            let (log, _) = deferred_log(&self.label, of_clone, sizes, settings)?;
+            let (log, _) = deferred_log(&of_log.label, of_clone, sizes, settings)?;
             all.push((NewClone { uuid, log }, config));
         }
         let logged = self.logged(making.parent)?;
@@ -216,14 +227,14 @@ impl<D: Disk> VolumeSet<D> {
         &mut self,
         now: Nanos,
         making: Making,
-        found: Found,
-        clones: Vec<NewClone>,
+        (found, clones): (Found, Vec<NewClone>),
+        others: &mut OtherSets<'_, D>,
     ) -> Progress {
         let parent = self.parent_of_clones(making.parent, found);
         let served = parent.map(|parent| {
             let configs = making.configs.into_iter();
             let all = clones.into_iter().zip(configs);
-            let serve = |one| self.serve_new_clone(now, parent, found, one);
+            let serve = |one| self.serve_new_clone(now, (parent, found), one, others);
             (all.map(serve).collect(), found.seq)
         });
         // Each has counted itself.
@@ -247,13 +258,19 @@ impl<D: Disk> VolumeSet<D> {
     fn serve_new_clone(
         &mut self,
         now: Nanos,
-        parent: Parent,
-        found: Found,
+        (parent, found): (Parent, Found),
         (clone, config): (NewClone, CloneConfig),
+        others: &mut OtherSets<'_, D>,
     ) -> VdiskId {
         self.histories.share_moment(found.moment);
         let disk_loop = self.data_path.disk_loop_mut();
         let stream = disk_loop.add_stream(now, config.stream);
+        let log_set = self.histories.get(parent.at).and_then(LoggedVdisk::log_set);
+        let elsewhere = log_set.map(|set| {
+            let disk_loop = others.get_mut(set).disk_loop_mut();
+            let stream = disk_loop.add_stream(now, config.stream);
+            LogElsewhere { set, stream }
+        });
         self.serve_clone(
             now,
             ServedClone {
@@ -265,87 +282,10 @@ impl<D: Disk> VolumeSet<D> {
                 area: None,
                 max_bytes: config.max_bytes,
                 stream,
+                elsewhere,
             },
+            others,
         )
-    }
-}
-
-/// A clone that is about to be served.
-pub(in crate::volume_set) struct ServedClone {
-    pub uuid: Uuid,
-    pub name: String,
-    pub log: Log,
-    pub parent: Parent,
-    /// The handle of the moment that it begins with, of which it is a user.
-    pub moment: VdiskId,
-    /// Where its log lies, if that is on the disk.
-    pub area: Option<HistoryEntry>,
-    pub max_bytes: u64,
-    pub stream: StreamId,
-}
-
-impl<D: Disk> VolumeSet<D> {
-    /// Enters a clone into catalog, data path and histories: its requests are taken from now on.
-    pub(in crate::volume_set) fn serve_clone(&mut self, now: Nanos, clone: ServedClone) -> VdiskId {
-        let since_1970_ns = self.data_path.since_1970_ns(now);
-        let ServedClone { name, stream, .. } = clone;
-        let last_change = LastChange::at(since_1970_ns);
-        let size_bytes = clone.log.vdisk_blocks() * UNIT_BYTES as u64;
-        let area_bytes = clone.area.as_ref().map_or(0, HistoryEntry::area_bytes);
-        let log_slot = clone.area.map(|area| self.add_area(&name, &area, stream));
-        // Nothing lies in it, so what is asked of it alone fails.
-        let layout = Layout::new(Vec::new(), size_bytes);
-        let image = OpenVdisk::new(name.clone(), stream, layout, true, last_change.clone());
-        let no_space: NoSpaceCount = image.no_space().clone();
-        let slot = self.catalog.insert(clone.uuid, &name);
-        self.data_path.add(slot, image);
-        let ground = |slot| Ground {
-            slot,
-            other_stream: stream,
-        };
-        let parts = Parts {
-            name,
-            log: clone.log,
-            image_step: None,
-            image: ground(slot),
-            // No request goes there before it has one.
-            area: ground(log_slot.unwrap_or(VdiskSlot::new(0))),
-            log_set: None,
-            size_bytes,
-            fold_limits: FoldLimits::of_disks(false, false, clone.max_bytes),
-            trims: TrimHandling::Pass,
-            last_change,
-            no_space,
-            window_ns: u64::MAX,
-            area_bytes,
-            max_bytes: clone.max_bytes.max(area_bytes),
-            image_bytes: 0,
-            parent: Some(clone.parent),
-        };
-        let mut logged = LoggedVdisk::new(parts, since_1970_ns);
-        logged.begins_with(clone.moment);
-        let at = self.histories.add(logged);
-        self.histories.bind(at);
-        let below = self.histories.stored_below(at, &self.data_path);
-        if let Some(logged) = self.histories.get_mut(at) {
-            logged.count_stored(below);
-        }
-        self.catalog.handle(slot)
-    }
-
-    /// The area of a clone's log gets a slot of the data path.
-    pub(super) fn add_area(
-        &mut self,
-        name: &str,
-        area: &HistoryEntry,
-        stream: StreamId,
-    ) -> VdiskSlot {
-        let slot = self.catalog.reserve_slot();
-        let layout = area_layout(area, stream);
-        let title = format!("{name} (history)");
-        let area = OpenVdisk::new(title, stream, layout, false, LastChange::default());
-        self.data_path.add(slot, area);
-        slot
     }
 }
 
