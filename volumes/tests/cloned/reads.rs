@@ -1,6 +1,6 @@
 //! What clones read of their parents: who pays, and what is written over meanwhile.
 
-use super::common::histories::{listener, wait, with_history};
+use super::common::histories::{listener, open_at, wait, with_history};
 use super::common::{self, BLANK, MIB, Machine, TestDisk, new_disk};
 use super::{DISK, QUANTUM, SIZE, clone_at, clone_config, mark, new_machine, nth};
 use disktime_engine::{
@@ -46,6 +46,25 @@ fn a_clone_pays_for_what_it_reads_of_its_parent() {
     // One I/O takes 100 µs, and eight go at a time.
     assert!(own_after - own >= 200_000, "{own} {own_after}");
     assert_eq!(of_parent_after, of_parent, "the parent does not pay");
+}
+
+/// A clone that has no log of its own reads that of its parent in its own queue, and needs no other
+/// vdisk for it.
+#[test]
+fn a_clone_reads_beside_a_vdisk_that_leaves() {
+    let mut vdisks = common::configs(&[("first", MIB)]);
+    vdisks.push(with_history(SIZE, 1 << 50, WhenFull::Shorten));
+    let disk = TestDisk::around(new_disk(DISK, 4096, 1), QUANTUM);
+    let opened = open_at(disk, &vdisks, BLANK, Nanos::ZERO);
+    let mut machine = opened.expect("it opens").0;
+    machine.write(1, 0, &[3; 8192]).expect("written");
+    mark(&mut machine, 1, "golden");
+    clone_at(&mut machine, 1, "golden", "x").expect("a clone");
+    let first = machine.handle(0);
+    machine.set.remove(first).expect("it has no history");
+    machine.settle();
+    let x = nth(&machine, "x");
+    assert!(machine.read(x, 0, 8192).expect("readable") == [3; 8192]);
 }
 
 /// The reads of a clone, and the rest of a block that it changes in part, take seconds, as it has
