@@ -253,6 +253,9 @@ pub struct Vdisk {
     pub history: Option<History>,
     /// Whether the file says that it has none any more: one that is there is given up.
     pub history_off: bool,
+    /// Where the log of such a one lies, if that is known to be another disk; the file does not say
+    /// it, so it is unset until it is told.
+    pub ended_log_disk: Option<String>,
     /// The addresses that may use it by TCP, where the file says it.
     pub allow: Option<Vec<Network>>,
     /// The most NBD connections that use it at once, where the file says it.

@@ -53,8 +53,9 @@ impl Configuration {
 
     /// The disks of the image and of the log of a vdisk, if these are two.
     fn joined_by(&self, vdisk: &Vdisk) -> Option<(usize, usize)> {
+        let log = vdisk.log_disk().or(vdisk.ended_log_disk.as_deref())?;
         let position = |name: &str| self.disks.iter().position(|disk| disk.name.value == name);
-        let (image, log) = (position(&vdisk.disk.value)?, position(vdisk.log_disk()?)?);
+        let (image, log) = (position(&vdisk.disk.value)?, position(log)?);
         (image != log).then_some((image, log))
     }
 }

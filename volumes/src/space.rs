@@ -54,6 +54,7 @@ pub struct Plan {
     grown_histories: Vec<(String, u64, u64)>,
     /// Vdisks whose histories are given up when they are open, with the space of their logs.
     ended_histories: Vec<(String, u64)>,
+    unlinked: Vec<String>,
     /// Records of vdisks whose new logs lie on other disks: written when those are.
     links: Vec<HistoryEntry>,
     /// Logs that are there and that no image knows of.
@@ -115,6 +116,12 @@ impl Plan {
         &self.ended_histories
     }
 
+    /// Vdisks whose histories were given up, but for their records: the table that is planned has
+    /// none.
+    pub fn unlinked(&self) -> &[String] {
+        &self.unlinked
+    }
+
     /// Those that are new, with all that is to be written.
     pub(crate) fn new_histories(&self) -> &[NewHistory] {
         &self.new_histories
@@ -124,7 +131,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         let makes_none = self.new_histories.is_empty() && self.links.is_empty();
         let grows = !self.grow.is_empty() || !self.grown_histories.is_empty();
-        self.create.is_empty() && !grows && makes_none
+        self.create.is_empty() && !grows && makes_none && self.unlinked.is_empty()
     }
 
     /// Logs that are on the disk and that no image knows of, with their vdisks' names: left from
@@ -192,6 +199,18 @@ pub fn without(label: &Label, name: &str) -> Result<Label, VolumeError> {
 pub(crate) fn without_log(label: &Label, vdisk: Uuid) -> Result<Label, VolumeError> {
     let mut next = label.clone();
     next.take_out_history(vdisk);
+    place_table(&mut next, &mut FreeSpace::of(label))?;
+    Ok(next)
+}
+
+/// The table of the disk of a log whose image has all of it.
+pub(crate) fn with_log_given_up(label: &Label, vdisk: Uuid) -> Result<Label, VolumeError> {
+    let mut next = label.clone();
+    let given_up = next.history_of(vdisk).map(HistoryEntry::given_up);
+    next.take_out_history(vdisk);
+    given_up
+        .into_iter()
+        .for_each(|entry| next.add_history(entry));
     place_table(&mut next, &mut FreeSpace::of(label))?;
     Ok(next)
 }
@@ -312,6 +331,7 @@ impl Planner {
                 new_histories: Vec::new(),
                 grown_histories: Vec::new(),
                 ended_histories: Vec::new(),
+                unlinked: Vec::new(),
                 links: Vec::new(),
                 unknown_logs: Vec::new(),
                 takes_rooms: false,

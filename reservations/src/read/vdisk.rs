@@ -67,6 +67,7 @@ impl Reader<'_> {
             read_only: read_only.is_some_and(Spanned::into_value),
             history: self.history(vdisk, disks),
             history_off: vdisk.word("history").is_some(),
+            ended_log_disk: None,
             trim: vdisk.chosen("trim", &TRIM).map(Spanned::into_value),
         })
     }

@@ -172,6 +172,7 @@ fn as_vdisk(disk: &Disk, name: &str, settings: &CloneSettings) -> Vdisk {
         trim: None,
         history: None,
         history_off: false,
+        ended_log_disk: None,
         allow: None,
         connections: None,
     }

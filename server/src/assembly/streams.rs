@@ -53,7 +53,9 @@ fn thread_of<'c>(configuration: &'c Configuration, disk: &str) -> Vec<&'c str> {
 
 fn spec(configuration: &Configuration, thread: &[&str], vdisk: &Vdisk) -> VdiskSpec {
     let history = vdisk.history.as_ref();
-    let log_disk = vdisk.log_disk().filter(|log| *log != vdisk.disk.value);
+    let ended = vdisk.ended_log_disk.as_deref();
+    let log_disk = vdisk.log_disk().or(ended);
+    let log_disk = log_disk.filter(|log| *log != vdisk.disk.value);
     VdiskSpec {
         name: vdisk.name.value.clone(),
         size_bytes: vdisk.size_bytes.value,

@@ -137,7 +137,8 @@ impl Inspection<'_> {
                 return;
             }
         }
-        for (name, changes) in would_change(self.configuration, &disks) {
+        let with_logs = known.with_ended_logs(self.configuration);
+        for (name, changes) in would_change(&with_logs, &disks) {
             let Some(changes) = self.keep(changes) else {
                 continue;
             };

@@ -187,6 +187,18 @@ impl KnownDisks {
         }
     }
 
+    /// The file with the disks that logs lie on whose histories it switches off.
+    pub(crate) fn with_ended_logs(&self, configuration: &Configuration) -> Configuration {
+        let mut with = configuration.clone();
+        for vdisk in with.vdisks.iter_mut().filter(|vdisk| vdisk.history_off) {
+            let known = self.disks.get(&vdisk.disk.value);
+            let uuid = known.and_then(|known| known.vdisks.get(&vdisk.name.value));
+            let log = uuid.and_then(|uuid| self.log_home_of(uuid));
+            vdisk.ended_log_disk = log.map(|(disk, _)| disk.to_owned());
+        }
+        with
+    }
+
     /// The file with its entries that say what clones get, apart from those of vdisks.
     pub(crate) fn with_clones_apart(&self, configuration: &Configuration) -> Configuration {
         let mut apart = configuration.clone();

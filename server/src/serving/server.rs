@@ -161,7 +161,8 @@ impl Server {
     ) -> CommandResult<Server> {
         let lock = state_dir::lock(configuration)?;
         let known = KnownDisks::load(&lock, configuration.file())?;
-        let shared = Arc::new(known.with_clones_apart(configuration));
+        let shared = known.with_ended_logs(&known.with_clones_apart(configuration));
+        let shared = Arc::new(shared);
         let configuration = &*shared;
         let listener = frontend.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;

@@ -327,3 +327,58 @@ fn a_clone_of_a_vdisk_whose_log_lies_on_another_disk() {
     assert!(!status.background["ssd0"].contains_key("test/log"));
     server.stop();
 }
+
+/// The file does not say where its log lies: the state directory does.
+#[test]
+fn a_history_that_is_switched_off_leaves_the_other_disk() {
+    let place = served();
+    let on = r#"{ "window": "1h", "max": "64MiB" , "disk": "ssd0" }"#;
+    let with = |history: &str| {
+        let vdisks = vdisks(ON_SSD0);
+        assert!(vdisks.contains(on), "{vdisks}");
+        place.configure_as(DISKS, &vdisks.replace(on, history), NBD);
+    };
+    with("\"off\"");
+    let said = place.succeeds(&["check", "--disks", "--json"]);
+    assert_says(
+        &said,
+        &["hdd0: the history of vdisk `db` will be switched off"],
+    );
+    let server = place.start();
+    server.says(&["vdisk `db`", "its history is switched off"]);
+    assert_eq!(disk_threads(&server), ["disk hdd0+ssd0", "disk ssd1"]);
+    let mut db = server.client("db");
+    assert_eq!(db.read(0, 8192), [7; 8192]);
+    db.write(0, &[8; 4096]);
+    db.flush();
+    let status = place.status();
+    assert!(!status.background["ssd0"].contains_key("db/log"));
+    drop(db);
+    server.stop();
+
+    // Nothing joins the disks any more.
+    let server = place.start();
+    assert_eq!(
+        disk_threads(&server),
+        ["disk hdd0", "disk ssd0", "disk ssd1"]
+    );
+    let read = server.client("db").read(0, 8192);
+    assert!(read[..4096] == [8; 4096] && read[4096..] == [7; 4096]);
+    server.stop();
+    // All of it is free: a larger one has space on a disk of 160 MiB.
+    with(&on.replace("64MiB", "128MiB"));
+    let server = place.start();
+    server.says(&["ssd0: vdisk `db` gets a history, with 128MiB for its log"]);
+    server.stop();
+
+    // Another state directory does not know where the log lies.
+    fs::remove_dir_all(place.path("state")).expect("it is there");
+    fs::create_dir(place.path("state")).expect("a directory");
+    with("\"off\"");
+    let told = [
+        "no disk of the file is known to be that one",
+        "`history` back",
+    ];
+    assert_says(&place.fails(&["check", "--disks"]), &told);
+    assert_says(&place.fails(&["serve"]), &told);
+}

@@ -5,11 +5,16 @@
 //!   opened ─► folded altogether ─► closed in good order ─► label without it ─► a plain vdisk
 //! ```
 //!
-//! Invariant: until the label is written without it the log has everything, so that a crash at any
-//! time leaves a history that the next opening gives up.
+//! Where the log lies on another disk, the label of that disk says first that no image needs the
+//! log, then the image's label is written without it, then the other one.
+//!
+//! Invariant: until the label of the log's disk says otherwise the log has everything, so that a
+//! crash at any time leaves a history that the next opening gives up; after that the image has.
 
 use super::JoinedSets;
 use crate::driver::Driver;
+use crate::ids::VdiskSlot;
+use crate::label::Label;
 use crate::volume_set::VolumeSet;
 use crate::{PROGRESS_TARGET, VolumeError};
 use disktime_disks::Disk;
@@ -62,6 +67,7 @@ pub(super) fn end_history<D: Disk, R: Driver>(
         name,
         replies: Vec::new(),
     };
+    ending.require_known_labels()?;
     ending.fold()?;
     ending.close()?;
     ending.free()
@@ -70,6 +76,17 @@ pub(super) fn end_history<D: Disk, R: Driver>(
 impl<D: Disk, R: Driver> EndingSets<'_, D, R> {
     fn set(&mut self) -> &mut VolumeSet<D> {
         &mut self.joined.sets[self.number]
+    }
+
+    /// Labels that cannot be written without the log afterwards keep it.
+    fn require_known_labels(&mut self) -> Result<(), NotEnded> {
+        let (image, vdisk) = (self.number, self.vdisk);
+        let log = self.set().log_set_of(vdisk).unwrap_or(image);
+        for at in [image, log] {
+            let label = self.joined.sets[at].require_known_label();
+            label.map_err(NotEnded::Kept)?;
+        }
+        Ok(())
     }
 
     /// One turn, and the wait for the next one.
@@ -133,27 +150,56 @@ impl<D: Disk, R: Driver> EndingSets<'_, D, R> {
     }
 
     fn free(&mut self) -> Result<(), NotEnded> {
-        let (since, vdisk) = (self.driver.now(), self.vdisk);
-        let next = self.set().begin_freeing(vdisk)?;
+        let (image, vdisk) = (self.number, self.vdisk);
+        let log = self.set().log_set_of(vdisk).unwrap_or(image);
+        let uuid = self.set().uuid(vdisk).unwrap_or_default();
+        if log != image {
+            let given_up = self.joined.sets[log].begin_giving_up(uuid)?;
+            self.write_label(log, given_up)?;
+        }
+        let freed = self.joined.sets[image].begin_freeing(uuid)?;
+        self.write_label(image, freed)?;
+        if let Some(log_slot) = self.set().detach_history(vdisk) {
+            self.leave(log, log_slot)?;
+        }
+        if log != image {
+            let freed = self.joined.sets[log].begin_freeing(uuid)?;
+            self.write_label(log, freed)?;
+        }
+        self.say("its history is switched off, and the space of its log is free");
+        Ok(())
+    }
+
+    /// The label of the set at a position, whose writing has begun, is `next`.
+    fn write_label(&mut self, at: usize, next: Label) -> Result<(), VolumeError> {
+        let since = self.driver.now();
         loop {
             let (now, mut replies) = (self.driver.now(), std::mem::take(&mut self.replies));
-            match self.set().advance_freeing(now, &mut replies) {
-                Some(Ok(())) => break,
-                Some(Err(_)) => return Err(VolumeError::UpdateFailed.into()),
+            match self.joined.sets[at].advance_label(now, &mut replies) {
+                Some(Ok(())) => {
+                    self.joined.sets[at].label_is_written(next);
+                    return Ok(());
+                }
+                Some(Err(_)) => return Err(VolumeError::UpdateFailed),
                 None => {}
             }
             self.stalled(since)?;
             self.turn()?;
         }
-        let Some(log_slot) = self.set().detach_history(vdisk, next) else {
-            return Ok(());
-        };
-        let now = self.driver.now();
-        while !self.set().has_left(now, vdisk, log_slot) {
+    }
+
+    /// The slot of the log leaves the set at `log`; then its streams are gone, too.
+    fn leave(&mut self, log: usize, log_slot: VdiskSlot) -> Result<(), VolumeError> {
+        let since = self.driver.now();
+        self.joined.sets[log].remove_log_slot(log_slot);
+        while !self.joined.sets[log].has_left(log_slot) {
             self.stalled(since)?;
             self.turn()?;
         }
-        self.say("its history is switched off, and the space of its log is free");
+        let now = self.driver.now();
+        for at in [self.number, log] {
+            self.joined.sets[at].remove_history_streams(now, self.name);
+        }
         Ok(())
     }
 

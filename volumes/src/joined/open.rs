@@ -149,7 +149,10 @@ fn plan<D: Disk, R: Driver>(
             require_untouched(&mut disks[number], driver, unknown).map_err(on(number))?;
         }
         for (name, _) in plan.ended_histories() {
-            require_endable(&mut disks[number], driver, name).map_err(on(number))?;
+            let mut specs = specs[number].iter();
+            let log_disk = specs.find(|spec| spec.name == *name);
+            let log = log_disk.and_then(|spec| spec.log_disk).unwrap_or(number);
+            require_endable(disks, driver, (number, log), name).map_err(on(number))?;
         }
     }
     Ok(plans)

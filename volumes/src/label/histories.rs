@@ -88,6 +88,15 @@ impl HistoryEntry {
         self.extents.iter().map(|(_, len)| len).sum()
     }
 
+    /// The same without its image, which has all of the log: as the log of a clone that nothing
+    /// records, it is freed.
+    pub(crate) fn given_up(&self) -> HistoryEntry {
+        HistoryEntry {
+            image_disk: Self::NO_IMAGE,
+            ..self.clone()
+        }
+    }
+
     /// The same with more pieces at the end of the area; `None` if they are too many.
     pub(crate) fn with_more(&self, pieces: &[(u64, u64)]) -> Option<HistoryEntry> {
         let mut entry = self.clone();

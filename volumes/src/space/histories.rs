@@ -115,9 +115,11 @@ impl Planner {
             (None, None) => Ok(()),
             (None, Some(entry)) if spec.history_off => {
                 if entry.log_disk() != label.disk_uuid() {
-                    let problem = "its log lies on another disk, and such a history cannot be switched \
-                                   off yet; give it its `history` back";
-                    return Err(refused(name, problem));
+                    // It is planned with that disk.
+                    return spec
+                        .log_disk
+                        .map(|_| ())
+                        .ok_or_else(|| off_unknown(name, entry));
                 }
                 let ended = (name.to_owned(), entry.area_bytes());
                 self.plan.ended_histories.push(ended);
@@ -235,6 +237,18 @@ impl Planner {
         });
         Ok(entry)
     }
+}
+
+/// A history that is to be given up, and nothing says which disk its log lies on.
+fn off_unknown(name: &str, entry: &HistoryEntry) -> VolumeError {
+    refused(
+        name,
+        format!(
+            "its log lies on the disk {}, and no disk of the file is known to be that one; give it \
+             its `history` back for one start, and switch it off then",
+            entry.log_disk()
+        ),
+    )
 }
 
 /// What the file says of a history that is there.

@@ -42,9 +42,12 @@ pub fn reconcile_joined(disks: &[PlannedDisk<'_>]) -> Result<Vec<Plan>, Misfit> 
     }
     for (at, disk) in disks.iter().enumerate() {
         for spec in disk.specs {
-            if let (Some(log), Some(_)) =
-                (spec.log_disk.filter(|log| *log != at), spec.history_bytes)
-            {
+            let Some(log) = spec.log_disk.filter(|log| *log != at) else {
+                continue;
+            };
+            if spec.history_off {
+                end_elsewhere(&mut planners, disks, (at, log), spec)?;
+            } else if spec.history_bytes.is_some() {
                 fit_elsewhere(&mut planners, disks, (at, log), spec)?;
             }
         }
@@ -80,6 +83,12 @@ fn fit_elsewhere(
         return Err(of_image(other_disk(name, known, (&disks[log], image_disk))));
     }
     let entry = match (&known, label.history_of(uuid).cloned()) {
+        (_, Some(entry)) if entry.is_of_clone() => {
+            let problem = "it was being switched off, and the vdisk has all of it; write \
+                           \"history\": \"off\" for one start, which ends that, and give it a \
+                           history then";
+            return Err(of_image(refused(name, problem)));
+        }
         (_, Some(entry)) if entry.image_disk() != image_disk => {
             let problem = format!(
                 "the log on this disk belongs to an image on the disk {}, and the vdisk lies on the \
@@ -94,11 +103,7 @@ fn fit_elsewhere(
             grown.map_err(of_log)?;
             entry
         }
-        (Some(_), None) => {
-            let problem = "its log, with its newest data, was on this disk, which does not hold it: \
-                           the disk is an older copy of itself, or the log was removed from it";
-            return Err(of_log(refused(name, problem)));
-        }
+        (Some(_), None) => return Err(of_log(is_gone(name))),
         (None, None) => {
             let log = &mut planners[log];
             let entry = log.make_log(spec, uuid, image_disk).map_err(of_log)?;
@@ -119,6 +124,54 @@ fn fit_elsewhere(
         plan.links.push(link);
     }
     Ok(())
+}
+
+/// Plans the end of a history whose log lies on the disk at `log`, as far as it is known.
+fn end_elsewhere(
+    planners: &mut [Planner],
+    disks: &[PlannedDisk<'_>],
+    (image, log): (usize, usize),
+    spec: &VdiskSpec,
+) -> Result<(), Misfit> {
+    let name = spec.name.as_str();
+    let label = &planners[image].plan.label;
+    let uuid = label.find(name).map(VdiskEntry::uuid);
+    let Some(known) = uuid.and_then(|uuid| label.history_of(uuid)).cloned() else {
+        // What is left of it on the other disk is freed as that of a dropped clone.
+        return Ok(());
+    };
+    let image_disk = label.disk_uuid();
+    let label = &planners[log].plan.label;
+    if known.log_disk() == image_disk {
+        return Ok(());
+    }
+    if known.log_disk() != label.disk_uuid() {
+        let error = other_disk(name, &known, (&disks[log], image_disk));
+        return Err(Misfit { disk: image, error });
+    }
+    let Some(entry) = label.history_of(known.vdisk()) else {
+        let error = is_gone(name);
+        return Err(Misfit { disk: log, error });
+    };
+    match entry.is_of_clone() {
+        // The image has all of it: a crash came before that was said there.
+        true => {
+            let plan = &mut planners[image].plan;
+            plan.label.take_out_history(known.vdisk());
+            plan.unlinked.push(name.to_owned());
+        }
+        false => {
+            let ended = (name.to_owned(), entry.area_bytes());
+            planners[image].plan.ended_histories.push(ended);
+        }
+    }
+    Ok(())
+}
+
+fn is_gone(name: &str) -> VolumeError {
+    let problem = "its log, with its newest data, was on this disk, which does not hold it: the \
+                   disk is an older copy of itself, or the log was removed from it";
+    refused(name, problem)
 }
 
 /// The log lies elsewhere than the file says.

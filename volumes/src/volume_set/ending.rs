@@ -1,7 +1,8 @@
-//! A vdisk loses its history: when its log is folded and closed, the label is written without it,
+//! A vdisk loses its history: when its log is folded and closed, the labels are written without it,
 //! and the vdisk is served from its image alone.
 //!
-//! Invariant: the label names the log until the image has everything, durably.
+//! Invariant: the label of the log's disk names it as that of an image until the image has
+//! everything, durably.
 //!
 //! Not known here: how that is waited for (`joined/ending.rs`).
 
@@ -9,7 +10,7 @@ use super::VolumeSet;
 use crate::VolumeError;
 use crate::histories::{Ending, LoggedVdisk};
 use crate::ids::VdiskSlot;
-use crate::label::{Label, Update};
+use crate::label::{Label, Update, Uuid};
 use crate::space;
 use disktime_disks::Disk;
 use disktime_engine::{Reply, VdiskId};
@@ -22,10 +23,13 @@ impl<D: Disk> VolumeSet<D> {
         Ok((slot, logged.ok_or("it could not be opened")?))
     }
 
-    /// Folds everything of a vdisk's log; `None` when the image has it. Not if the label cannot be
-    /// written without the log afterwards.
+    /// The number of the set of a vdisk's log, if that is another.
+    pub(crate) fn log_set_of(&mut self, vdisk: VdiskId) -> Option<usize> {
+        self.ended(vdisk).ok()?.1.log_set()
+    }
+
+    /// Folds everything of a vdisk's log; `None` when the image has it.
     pub(crate) fn advance_ending(&mut self, vdisk: VdiskId) -> Result<Option<Ending>, String> {
-        self.require_known_label()?;
         self.ended(vdisk)?.1.advance_ending()
     }
 
@@ -34,16 +38,25 @@ impl<D: Disk> VolumeSet<D> {
         self.ended(vdisk)?.1.advance_closing()
     }
 
-    /// Begins to write the label without the log of a vdisk; what it will be.
-    pub(crate) fn begin_freeing(&mut self, vdisk: VdiskId) -> Result<Label, VolumeError> {
-        let uuid = self.catalog.uuid(vdisk).unwrap_or_default();
-        let next = space::without_log(&self.label, uuid)?.following(&self.label);
+    /// Begins to write that the image of a log on this disk has all of it; what the label will be.
+    pub(crate) fn begin_giving_up(&mut self, vdisk: Uuid) -> Result<Label, VolumeError> {
+        self.begin_label(space::with_log_given_up(&self.label, vdisk)?)
+    }
+
+    /// Begins to write the label without the log of a vdisk, or without saying where it lies; what
+    /// it will be.
+    pub(crate) fn begin_freeing(&mut self, vdisk: Uuid) -> Result<Label, VolumeError> {
+        self.begin_label(space::without_log(&self.label, vdisk)?)
+    }
+
+    fn begin_label(&mut self, next: Label) -> Result<Label, VolumeError> {
+        let next = next.following(&self.label);
         self.begin_script(Update::change(&next, 0)?);
         Ok(next)
     }
 
     /// Goes on with that, after answers; whether it is done.
-    pub(crate) fn advance_freeing(
+    pub(crate) fn advance_label(
         &mut self,
         now: Nanos,
         replies: &mut Vec<Reply>,
@@ -53,31 +66,39 @@ impl<D: Disk> VolumeSet<D> {
         self.take_script()
     }
 
-    /// The label is written: the vdisk has no history any more. The slot that its log leaves.
-    pub(crate) fn detach_history(&mut self, vdisk: VdiskId, label: Label) -> Option<VdiskSlot> {
+    /// It is written.
+    pub(crate) fn label_is_written(&mut self, label: Label) {
         self.label = label;
+    }
+
+    /// No label of the vdisk's disk names its log any more: it has no history. The slot that the
+    /// log had, on the disk of the log.
+    pub(crate) fn detach_history(&mut self, vdisk: VdiskId) -> Option<VdiskSlot> {
         let slot = self.catalog.resolve(vdisk)?;
         let at = self.histories.unbind(slot)?;
         let mut logged = self.histories.take_out(at)?;
         logged.refuse_controls("the history was switched off");
         self.data_path.flush_by_own_stream(slot);
-        let log_slot = logged.log_slot()?;
-        self.data_path.remove(log_slot);
-        Some(log_slot)
+        logged.log_slot()
     }
 
-    /// Whether a log that was detached has left; then its streams are gone, too.
-    pub(crate) fn has_left(&mut self, now: Nanos, vdisk: VdiskId, log_slot: VdiskSlot) -> bool {
-        if self.data_path.is_in_use(log_slot) {
-            return false;
-        }
-        let name = self.name(vdisk).unwrap_or_default().to_owned();
+    /// The slot of a log that was detached leaves.
+    pub(crate) fn remove_log_slot(&mut self, log_slot: VdiskSlot) {
+        self.data_path.remove(log_slot);
+    }
+
+    /// Whether it has left.
+    pub(crate) fn has_left(&self, log_slot: VdiskSlot) -> bool {
+        !self.data_path.is_in_use(log_slot)
+    }
+
+    /// Its streams on this disk are not needed any more.
+    pub(crate) fn remove_history_streams(&mut self, now: Nanos, name: &str) {
         let disk_loop = self.data_path.disk_loop_mut();
         for streams in self.history_streams.extract_if(.., |one| one.vdisk == name) {
             for stream in streams.log.into_iter().chain(streams.fold) {
                 disk_loop.remove_stream(now, stream);
             }
         }
-        true
     }
 }

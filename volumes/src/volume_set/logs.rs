@@ -166,10 +166,11 @@ pub(crate) fn require_untouched<D: Disk, R: Driver>(
 }
 
 /// Refuses to give up a history that others need, or that the image does not have all of. Nothing
-/// is written.
+/// is written. `image`, `log`: the numbers of the disks.
 pub(crate) fn require_endable<D: Disk, R: Driver>(
-    disk: &mut LabelledDisk<D>,
+    disks: &mut [LabelledDisk<D>],
     driver: &mut R,
+    (image, log): (usize, usize),
     name: &str,
 ) -> Result<(), VolumeError> {
     let refuse = |problem: String| {
@@ -178,14 +179,15 @@ pub(crate) fn require_endable<D: Disk, R: Driver>(
             problem: format!("it cannot be switched off: {problem}"),
         })
     };
-    let label = disk.label();
-    let entry = label.find(name).map(VdiskEntry::uuid);
-    let Some(entry) = entry.and_then(|uuid| label.history_of(uuid)).cloned() else {
+    let uuid = disks[image].label().find(name).map(VdiskEntry::uuid);
+    let label = disks[log].label();
+    let Some(entry) = uuid.and_then(|uuid| label.history_of(uuid)).cloned() else {
         return Ok(());
     };
-    if disk.is_read_only() {
+    if disks[image].is_read_only() || disks[log].is_read_only() {
         return refuse("its disk cannot be written to".to_owned());
     }
+    let disk = &mut disks[log];
     let stream = disk.background(BackgroundWork::Metadata);
     let layout = area_layout(&entry, stream);
     let disk_loop = disk.disk_loop_mut();

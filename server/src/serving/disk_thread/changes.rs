@@ -93,6 +93,11 @@ fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<String> {
             format_size(*bytes)
         ));
     }
+    for vdisk in plan.unlinked() {
+        sentences.push(format!(
+            "{name}: the history of vdisk `{vdisk}` was switched off but for its records, which go"
+        ));
+    }
     for (vdisk, from_bytes, to_bytes) in plan.grown_histories() {
         let [from, to] = format_sizes([*from_bytes, *to_bytes]);
         sentences.push(format!(

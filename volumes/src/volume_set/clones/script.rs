@@ -40,7 +40,7 @@ impl<D: Disk> VolumeSet<D> {
     ///
     /// # Errors
     /// Why there can be none.
-    pub(in crate::volume_set) fn require_known_label(&self) -> Result<(), HistoryError> {
+    pub(crate) fn require_known_label(&self) -> Result<(), HistoryError> {
         match self.label_is_stuck {
             true => Err(
                 "the label of the disk cannot be written until the server is started again"
