@@ -27,7 +27,8 @@
 //!    revert was done shortly before; then [`Log::look_up`] says where they lie, before the next
 //!    step is taken. What was read from the log is served only if [`Log::verifies`] says so; else
 //!    the read fails with EIO. A read is over when it was verified; [`Step::AwaitReads`] asks for
-//!    the end of all reads before it.
+//!    the end of all reads before it, but for those that ask [`Log::still_holds`] when they are
+//!    back and look up again what is not there any more.
 //! 6. **When idle**, after a flush: [`Log::note_durable`]. From time to time:
 //!    [`Log::expire_branches`], [`Log::fold_target`] and [`Log::fold`].
 //! 7. **Close it**: [`Log::close`], drive it until [`Notice::Closed`].

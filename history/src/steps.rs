@@ -67,7 +67,7 @@ pub enum Step {
         io: IoId,
     },
     /// Wait for reads: complete it when every read of the log that a look-up before this step led
-    /// to has ended.
+    /// to has ended, or asks `Log::still_holds` at its end.
     AwaitReads {
         /// To be completed then.
         io: IoId,
