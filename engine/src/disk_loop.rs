@@ -190,6 +190,11 @@ impl<D: Disk> DiskLoop<D> {
         self.slots.len() < self.max_queued
     }
 
+    /// From now on so many more fit: there are more that have some.
+    pub fn make_room(&mut self, requests: usize) {
+        self.max_queued += requests;
+    }
+
     /// Takes a request; it competes from the next turn on.
     ///
     /// # Panics

@@ -11,8 +11,8 @@
 //! the disk from then on. Vdisks with something to send take turns, and within a vdisk its
 //! requests do.
 //!
-//! Beginning is in `beginning.rs`, completing in `completion.rs`, removing a vdisk in `leaving.rs`,
-//! flushes at the end of the disk in `shared_flush.rs`.
+//! Beginning is in `beginning.rs`, completing in `completion.rs`, how vdisks come and go in
+//! `leaving.rs`, flushes at the end of the disk in `shared_flush.rs`.
 //!
 //! Not known here: names and uuids (the catalog's), labels, and how streams come and go.
 

@@ -146,6 +146,11 @@ impl<D: Disk> IoQueue<D> {
         self.disk_loop.has_room()
     }
 
+    /// As many more fit into the loop as one vdisk may have there.
+    pub(crate) fn make_room_in_loop(&mut self) {
+        self.disk_loop.make_room(MAX_QUEUED_IOS);
+    }
+
     /// Whether a vdisk is below its bound.
     pub(crate) fn has_room_for(&self, slot: VdiskSlot) -> bool {
         self.queued[slot.index()] < MAX_QUEUED_IOS

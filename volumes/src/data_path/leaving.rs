@@ -1,4 +1,4 @@
-//! Removing a vdisk while others are served.
+//! Adding a vdisk, and removing one, while others are served. Of one that is removed:
 //!
 //! ```text
 //!   handle stale ─► its requests are answered ─► a last commit ─► it has left
@@ -22,6 +22,16 @@ pub(super) struct Leaving {
 }
 
 impl<D: Disk> DataPath<D> {
+    /// As [`DataPath::add`], of one that the loop was not made for. It gets room for a full queue,
+    /// so that a slow vdisk leaves the others theirs.
+    pub(crate) fn add_later(&mut self, slot: VdiskSlot, vdisk: OpenVdisk) {
+        // In a slot that is used again the one before had it.
+        if slot.index() >= self.vdisks.len() {
+            self.io.make_room_in_loop();
+        }
+        self.add(slot, vdisk);
+    }
+
     /// Begins to remove a vdisk. From now on no request for it is submitted: its handle is stale.
     pub(crate) fn remove(&mut self, slot: VdiskSlot) {
         self.end_held_of(slot);

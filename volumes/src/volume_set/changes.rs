@@ -59,7 +59,7 @@ impl<D: Disk> VolumeSet<D> {
         for notice in opened.notices() {
             tracing::warn!("{notice}");
         }
-        self.data_path.add(slot, opened);
+        self.data_path.add_later(slot, opened);
         Ok(self.catalog.handle(slot))
     }
 

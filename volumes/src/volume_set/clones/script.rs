@@ -127,7 +127,7 @@ impl<D: Disk> VolumeSet<D> {
             false,
             LastChange::default(),
         );
-        self.data_path.add(slot, label);
+        self.data_path.add_later(slot, label);
         self.clone_works.label_slot = Some(slot);
         slot
     }

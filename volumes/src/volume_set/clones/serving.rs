@@ -68,7 +68,7 @@ impl<D: Disk> VolumeSet<D> {
         let image = OpenVdisk::new(name.clone(), stream, layout, true, last_change.clone());
         let no_space: NoSpaceCount = image.no_space().clone();
         let slot = self.catalog.insert(clone.uuid, &name);
-        self.data_path.add(slot, image);
+        self.data_path.add_later(slot, image);
         let parts = Parts {
             name,
             log: clone.log,
@@ -115,7 +115,7 @@ impl<D: Disk> VolumeSet<D> {
         let slot = self.catalog.reserve_slot();
         let title = format!("{name} (history)");
         let area = OpenVdisk::new(title, stream, layout, false, LastChange::default());
-        self.data_path.add(slot, area);
+        self.data_path.add_later(slot, area);
         slot
     }
 
