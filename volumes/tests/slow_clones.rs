@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::histories::{clone_config, timed, with_reserved_history};
+use common::histories::{clone_config, pass_time, timed, with_reserved_history};
 use common::models::hard_disk;
 use common::{BLANK, MIB, Machine, disk_loop_in, options, reserved};
 use disktime_disks::{Store, VirtualDisk};
@@ -178,4 +178,38 @@ fn a_parent_does_not_wait_for_its_slow_clones() {
         assert!(beside.rate >= 0.95 * alone.rate);
         assert!(beside.longest.0 * 10 <= alone.longest.0 * 11);
     }
+}
+
+/// The queues of clones are their own, also those of clones without a log that read the parent's.
+#[test]
+fn reads_of_a_clone_take_no_room_of_its_parent() {
+    let mut machine = machine(8 * MIB);
+    let without_logs = ["deep", "read"].map(|name| position(&machine, name));
+    let mut random = SplitMix64::new(3);
+    for clone in without_logs.into_iter().cycle().take(2 * MAX_REQUESTS) {
+        let range = (random.below(8 * MIB / BLOCK) * BLOCK, BLOCK);
+        let read = machine.submit(clone, RequestKind::Read, range, None, false);
+        read.expect("taken");
+    }
+    // What lies in the log, and what does not, at different times: clones have 10 ms in a second.
+    for offset in [0, SIZE - BLOCK].repeat(6) {
+        let began = machine.now;
+        let read = machine.submit(DB, RequestKind::Read, (offset, BLOCK), None, false);
+        let read = read.expect("taken");
+        let is_it = |machine: &Machine<Hdd>| machine.replies.iter().any(|one| one.handle == read);
+        machine.set.turn(machine.now, &mut machine.replies);
+        while !is_it(&machine) {
+            pass_time(&mut machine);
+            machine.set.turn(machine.now, &mut machine.replies);
+        }
+        let took = machine.now.saturating_sub(began);
+        assert!(took <= Nanos::from_millis(200), "{offset}: {took:?}");
+        let until = machine.now + Nanos::from_millis(100);
+        while machine.now < until {
+            machine.set.turn(machine.now, &mut machine.replies);
+            let wake = machine.set.next_wake().expect("something is to come");
+            machine.now = wake.clamp(machine.now, until);
+        }
+    }
+    machine.settle();
 }
