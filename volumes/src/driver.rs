@@ -151,6 +151,11 @@ impl<'a, D: Disk, R: Driver> Blocking<'a, D, R> {
         }
     }
 
+    /// Whether nothing can be written.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.disk_loop.disk().is_read_only()
+    }
+
     /// The time of day, in nanoseconds since 1970.
     pub(crate) fn since_1970_ns(&mut self) -> u64 {
         let now = self.driver.now();

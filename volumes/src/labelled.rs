@@ -25,6 +25,8 @@ use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, StreamConfig, StreamId};
 use disktime_units::{BackgroundWork, ByBackgroundWork};
 
+pub use clones::{RecordedClone, RecordedClones};
+
 /// What may be done with a disk that has no label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {

@@ -71,7 +71,7 @@ pub use histories::{
 pub use io_queue::MAX_QUEUED_IOS;
 pub use joined::JoinedSets;
 pub use label::{Extent, Label, Uuid, VdiskEntry};
-pub use labelled::{Format, LabelledDisk, OpenOptions};
+pub use labelled::{Format, LabelledDisk, OpenOptions, RecordedClone, RecordedClones};
 pub use request_table::{MAX_REQUEST_BYTES, MAX_REQUESTS};
 pub use space::{
     MAX_HISTORY_BYTES, MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, free_bytes,
@@ -79,5 +79,5 @@ pub use space::{
 };
 pub use volume_set::{
     CloneConfig, CloneConfigs, CloneDisks, ClonesDone, DropDone, GroupConfig, HistoryConfig,
-    HistoryStreams, OpenReport, VdiskConfig, VolumeSet,
+    HistoryStreams, OpenReport, VdiskConfig, VolumeSet, require_endable_log,
 };

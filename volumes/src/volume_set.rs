@@ -42,6 +42,7 @@ pub(crate) use history::wait_until_closed;
 pub(crate) use known_clones::FoundClones;
 pub use known_clones::{CloneConfigs, CloneDisks};
 use last_changes::LastChanges;
+pub use logs::require_endable_log;
 pub use logs::{HistoryConfig, HistoryStreams};
 pub(crate) use logs::{
     add_logs, area_layout, check_history, log_settings, require_endable, require_untouched,

@@ -1,4 +1,6 @@
-//! Clones on a disk that is not served: what they begin with is kept.
+//! Clones on a disk that is not served: which ones its logs record; what they begin with is kept.
+//!
+//! Invariant: a log is looked into without a change to the disk.
 
 use super::LabelledDisk;
 use crate::VolumeError;
@@ -7,8 +9,37 @@ use crate::histories::look_into_log;
 use crate::label::{HistoryEntry, UNIT_BYTES, Uuid, VdiskEntry};
 use crate::volume_set::{area_layout, log_settings};
 use disktime_disks::Disk;
-use disktime_history::SUPERBLOCK_UNITS;
+use disktime_history::{Log, Origin, SUPERBLOCK_UNITS, Seq};
 use disktime_units::BackgroundWork;
+use std::collections::{HashMap, VecDeque};
+
+/// A clone that a log of the disk records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedClone {
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub uuid: Uuid,
+    /// The vdisk, or clone, that it begins with,
+    pub parent: String,
+    /// and at which moment of that.
+    pub moment: Seq,
+    /// Its size.
+    pub size_bytes: u64,
+    /// The space of its log; 0: nothing was written to it.
+    pub log_bytes: u64,
+    /// How it is served, as the server wrote it.
+    pub settings: String,
+}
+
+/// The clones that the logs of a disk record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedClones {
+    /// Clones of clones come behind these.
+    pub clones: Vec<RecordedClone>,
+    /// Vdisks and clones whose logs cannot be read, and why: they may have clones.
+    pub unread: Vec<(String, String)>,
+}
 
 impl<D: Disk> LabelledDisk<D> {
     /// Refuses what would take away what a clone on this disk begins with.
@@ -41,9 +72,9 @@ impl<D: Disk> LabelledDisk<D> {
         // Clones to which nothing was written are recorded in its own log only.
         let log = self.label.history_of(vdisk).cloned();
         if let Some(log) = log.filter(|log| log.log_disk() == self.label.disk_uuid())
-            && let Some(clones) = self.recorded_in(driver, &log)?
+            && let Ok(log) = self.look_into(driver, &log, None)?
         {
-            return match clones {
+            return match log.cloned().count() {
                 0 => Ok(()),
                 clones => refuse(clones),
             };
@@ -70,17 +101,71 @@ impl<D: Disk> LabelledDisk<D> {
         }
     }
 
-    /// How many clones a log on this disk records; `None` if it cannot be opened.
-    fn recorded_in<R: Driver>(
+    /// The clones that the logs on this disk record. Nothing is written. Beside a server that
+    /// writes these logs they are what they were a moment ago, or cannot be read.
+    ///
+    /// # Errors
+    /// When the disk gives nothing to wait for.
+    pub fn recorded_clones<R: Driver>(
+        &mut self,
+        driver: &mut R,
+    ) -> Result<RecordedClones, VolumeError> {
+        let label = &self.label;
+        let here = label.histories().iter();
+        let here = here.filter(|log| log.log_disk() == label.disk_uuid());
+        let mut logs: HashMap<Uuid, HistoryEntry> =
+            here.map(|log| (log.vdisk(), log.clone())).collect();
+        let mut found = RecordedClones::default();
+        let of_vdisks = label.vdisks().iter();
+        let of_vdisks = of_vdisks.filter_map(|vdisk| {
+            let log = logs.remove(&vdisk.uuid())?;
+            Some((vdisk.name().to_owned(), log, None))
+        });
+        let mut left: VecDeque<(String, HistoryEntry, Option<Origin>)> = of_vdisks.collect();
+        while let Some((parent, entry, origin)) = left.pop_front() {
+            let log = match self.look_into(driver, &entry, origin)? {
+                Ok(log) => log,
+                Err(why) => {
+                    found.unread.push((parent, why));
+                    continue;
+                }
+            };
+            for clone in log.cloned() {
+                let uuid = Uuid::from_bytes(clone.vdisk);
+                // Each log is looked into once, whatever logs that are damaged say.
+                let own = logs.remove(&uuid);
+                found.clones.push(RecordedClone {
+                    name: clone.name.clone(),
+                    uuid,
+                    parent: parent.clone(),
+                    moment: clone.moment,
+                    size_bytes: log.vdisk_blocks_at(clone.moment) * UNIT_BYTES as u64,
+                    log_bytes: own.as_ref().map_or(0, HistoryEntry::area_bytes),
+                    settings: clone.settings.clone(),
+                });
+                let origin = Origin {
+                    vdisk: entry.vdisk().to_bytes(),
+                    log: log.uuid(),
+                    moment: clone.moment,
+                };
+                left.extend(own.map(|own| (clone.name.clone(), own, Some(origin))));
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a log on this disk says of itself, or why it cannot be read.
+    fn look_into<R: Driver>(
         &mut self,
         driver: &mut R,
         log: &HistoryEntry,
-    ) -> Result<Option<usize>, VolumeError> {
+        origin: Option<Origin>,
+    ) -> Result<Result<Log, String>, VolumeError> {
         let stream = self.background(BackgroundWork::Metadata);
         let layout = area_layout(log, stream);
         let disk_loop = self.disk_loop_mut();
         let settings = log_settings(disk_loop);
-        let found = look_into_log(disk_loop, driver, (log, &layout, None), stream, settings)?;
-        Ok(found.ok().map(|log| log.cloned().count()))
+        let of_log = (log, &layout, origin);
+        look_into_log(disk_loop, driver, of_log, stream, settings)
     }
 }

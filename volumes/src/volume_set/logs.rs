@@ -173,21 +173,37 @@ pub(crate) fn require_endable<D: Disk, R: Driver>(
     (image, log): (usize, usize),
     name: &str,
 ) -> Result<(), VolumeError> {
+    let uuid = disks[image].label().find(name).map(VdiskEntry::uuid);
+    if uuid.is_some() && (disks[image].is_read_only() || disks[log].is_read_only()) {
+        return Err(VolumeError::ReadOnlyDisk);
+    }
+    match uuid {
+        Some(uuid) => require_endable_log(&mut disks[log], driver, (name, uuid)),
+        None => Ok(()),
+    }
+}
+
+/// The same, of the log of a vdisk, if it is on a disk, which may be open for reading only.
+///
+/// # Errors
+/// Why it cannot be given up; the disk's failures.
+pub fn require_endable_log<D: Disk, R: Driver>(
+    disk: &mut LabelledDisk<D>,
+    driver: &mut R,
+    (name, vdisk): (&str, Uuid),
+) -> Result<(), VolumeError> {
     let refuse = |problem: String| {
         Err(VolumeError::History {
             name: name.to_owned(),
             problem: format!("it cannot be switched off: {problem}"),
         })
     };
-    let uuid = disks[image].label().find(name).map(VdiskEntry::uuid);
-    let label = disks[log].label();
-    let Some(entry) = uuid.and_then(|uuid| label.history_of(uuid)).cloned() else {
+    let label = disk.label();
+    let entry = label.history_of(vdisk);
+    let here = entry.filter(|entry| entry.log_disk() == label.disk_uuid());
+    let Some(entry) = here.cloned() else {
         return Ok(());
     };
-    if disks[image].is_read_only() || disks[log].is_read_only() {
-        return refuse("its disk cannot be written to".to_owned());
-    }
-    let disk = &mut disks[log];
     let stream = disk.background(BackgroundWork::Metadata);
     let layout = area_layout(&entry, stream);
     let disk_loop = disk.disk_loop_mut();
