@@ -235,8 +235,8 @@ pub(crate) enum Command {
         /// The name that it is to have.
         new: String,
     },
-    /// List the virtual disks that the disks of a reservation file hold, with those that the next
-    /// start would make. Without a server, or beside one.
+    /// List the virtual disks and clones that the disks of a reservation file hold, with those that
+    /// the next start would make. Without a server, or beside one.
     List {
         /// The reservation file.
         file: PathBuf,

@@ -1,23 +1,24 @@
-//! `disktime list` and `disktime info`: what the disks of a reservation file hold by their labels,
-//! without a server, and beside one that runs.
+//! `disktime list` and `disktime info`: what the disks of a reservation file hold by their labels
+//! and, of clones, by their logs, without a server, and beside one that runs.
 //!
 //! Invariants: nothing is written, created, grown or locked; a disk that cannot be read hides none
 //! of the others.
 
-use crate::assembly::{self, emulation};
+use crate::assembly::{self, CloneSettings, emulation};
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::disk_thread;
 use disktime_observe::Table;
 use disktime_reservations::{Configuration, Disk as DiskConfig};
 use disktime_units::{format_size, format_sizes};
-use disktime_volumes::Label;
 use disktime_volumes::label::HistoryEntry;
+use disktime_volumes::{Label, RecordedClone};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// A vdisk that is on a disk, in the file, or both.
+/// A vdisk or clone that is on a disk, in the file, or both.
 struct Entry {
     vdisk: String,
     disk: String,
@@ -31,8 +32,40 @@ struct Found {
     uuid: String,
     size_bytes: u64,
     extents: usize,
-    /// The space of its log, if it has a history.
+    /// The space of its log, if it has a history; 0 for a clone to which nothing was written.
     history_bytes: Option<u64>,
+    cloned: Option<Cloned>,
+}
+
+/// What is known of a clone beside that.
+struct Cloned {
+    /// The vdisk that it begins with, by name, or by uuid while that is all that is known,
+    parent: String,
+    /// and the moment.
+    moment: u64,
+    settings: CloneSettings,
+}
+
+impl Cloned {
+    fn of(&self) -> String {
+        format!("{}@seq:{}", self.parent, self.moment)
+    }
+}
+
+impl Found {
+    fn of_clone(clone: &RecordedClone) -> Found {
+        Found {
+            uuid: clone.uuid.to_string(),
+            size_bytes: clone.size_bytes,
+            extents: usize::from(clone.log_bytes > 0),
+            history_bytes: Some(clone.log_bytes),
+            cloned: Some(Cloned {
+                parent: clone.parent.clone(),
+                moment: clone.moment,
+                settings: CloneSettings::parse(&clone.settings),
+            }),
+        }
+    }
 }
 
 /// Where the file has a vdisk of that name.
@@ -60,6 +93,15 @@ impl InFile {
             InFile::No => "kept; not in the file".to_owned(),
         }
     }
+
+    /// The same, of a clone.
+    fn of_clone(&self, of: &str) -> String {
+        match self {
+            InFile::Here => format!("clone of {of}; in the file"),
+            InFile::OnDisk(disk) => format!("clone of {of}; the file has another one on {disk}"),
+            InFile::No => format!("clone of {of}"),
+        }
+    }
 }
 
 /// A disk by its label.
@@ -71,15 +113,14 @@ struct DiskList {
     size_bytes: u64,
     used_bytes: u64,
     entries: Vec<Entry>,
+    /// Vdisks whose logs cannot be read, and why.
+    unread: Vec<(String, String)>,
 }
 
 /// Runs `disktime list`; fails after the last disk if one could not be read.
 pub(crate) fn run(file: &Path, json: bool) -> CommandResult<ExitCode> {
     let configuration = emulation::load(file)?;
-    let disks = configuration.disks.iter();
-    let disks: Vec<(&DiskConfig, CommandResult<DiskList>)> = disks
-        .map(|config| (config, read(&configuration, config)))
-        .collect();
+    let disks = read_all(&configuration);
     let is_whole = disks.iter().all(|(_, disk)| disk.is_ok());
     if json {
         let of_disk = |(config, disk): &(&DiskConfig, CommandResult<DiskList>)| {
@@ -113,8 +154,8 @@ pub(crate) fn info(file: &Path, vdisk: &str, json: bool) -> CommandResult {
     let configuration = emulation::load(file)?;
     let mut entries = Vec::new();
     let mut unread = Vec::new();
-    for config in &configuration.disks {
-        match read(&configuration, config) {
+    for (config, disk) in read_all(&configuration) {
+        match disk {
             Ok(disk) => {
                 let found = disk.entries.into_iter();
                 entries.extend(found.filter(|entry| entry.vdisk == vdisk));
@@ -157,10 +198,32 @@ pub(crate) fn info(file: &Path, vdisk: &str, json: bool) -> CommandResult {
     Ok(())
 }
 
+/// Reads each disk of the file.
+fn read_all(configuration: &Configuration) -> Vec<(&DiskConfig, CommandResult<DiskList>)> {
+    let disks = configuration.disks.iter();
+    let read = disks.map(|config| (config, read(configuration, config)));
+    let mut disks: Vec<_> = read.collect();
+    let entries = disks.iter().filter_map(|(_, disk)| disk.as_ref().ok());
+    let entries = entries.flat_map(|disk| &disk.entries);
+    let uuids = entries.filter_map(|entry| Some((entry.found.as_ref()?, &entry.vdisk)));
+    let names: HashMap<String, String> = uuids
+        .map(|(found, name)| (found.uuid.clone(), name.clone()))
+        .collect();
+    let entries = disks.iter_mut().filter_map(|(_, disk)| disk.as_mut().ok());
+    let found = entries.flat_map(|disk| &mut disk.entries);
+    for cloned in found.filter_map(|entry| entry.found.as_mut()?.cloned.as_mut()) {
+        if let Some(name) = names.get(&cloned.parent) {
+            cloned.parent.clone_from(name);
+        }
+    }
+    disks
+}
+
 fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<DiskList> {
     let name = config.name.value.as_str();
     let admission = assembly::admit_disk(configuration, config)?;
-    let (label, is_new) = disk_thread::read_label(configuration, config, &admission)?;
+    let content = disk_thread::read_disk(configuration, config, &admission)?;
+    let (label, is_new) = (&content.label, content.is_new);
     let entry = |vdisk: &str, found: Option<Found>| Entry {
         vdisk: vdisk.to_owned(),
         disk: name.to_owned(),
@@ -173,13 +236,16 @@ fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<Dis
             size_bytes: vdisk.size_bytes(),
             extents: vdisk.extents().len(),
             history_bytes: label.history_of(vdisk.uuid()).map(HistoryEntry::area_bytes),
+            cloned: None,
         };
         entry(vdisk.name(), Some(found))
     });
-    let mut entries: Vec<Entry> = on_disk.collect();
+    let clones = content.clones.clones.iter();
+    let of_clones = clones.map(|clone| entry(&clone.name, Some(Found::of_clone(clone))));
+    let mut entries: Vec<Entry> = on_disk.chain(of_clones).collect();
     for vdisk in configuration.vdisks_on(name) {
         let vdisk = vdisk.name.value.as_str();
-        if label.find(vdisk).is_none() {
+        if !entries.iter().any(|entry| entry.vdisk == vdisk) {
             entries.push(entry(vdisk, None));
         }
     }
@@ -188,8 +254,9 @@ fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<Dis
         path: shown_path(config),
         uuid: (!is_new).then(|| label.disk_uuid().to_string()),
         size_bytes: label.size_bytes(),
-        used_bytes: used_bytes(&label),
+        used_bytes: used_bytes(label),
         entries,
+        unread: content.clones.unread,
     })
 }
 
@@ -205,6 +272,8 @@ fn unread_json(config: &DiskConfig, failure: &Failure) -> Value {
         "size_bytes": null,
         "used_bytes": null,
         "vdisks": {},
+        "clones": {},
+        "unread_logs": {},
         "error": failure.to_string(),
     })
 }
@@ -231,44 +300,75 @@ impl DiskList {
                 or_dash(found.map(|found| format_size(found.size_bytes))),
                 or_dash(found.and_then(|found| found.history_bytes).map(format_size)),
                 or_dash(found.map(|found| found.uuid.clone())),
-                entry.in_file.described(found.is_some()),
+                entry.state(),
             ]);
         }
         print!("{table}");
+        for (vdisk, why) in &self.unread {
+            println!("the log of `{vdisk}` cannot be read ({why}), so clones of it are not listed");
+        }
     }
 
     fn to_json(&self) -> Value {
-        let vdisks: serde_json::Map<String, Value> = self
+        let (clones, vdisks): (Vec<&Entry>, Vec<&Entry>) = self
             .entries
             .iter()
-            .map(|entry| (entry.vdisk.clone(), entry.to_json()))
+            .partition(|entry| entry.cloned().is_some());
+        let map = |entries: Vec<&Entry>| -> serde_json::Map<String, Value> {
+            let entries = entries.into_iter();
+            entries
+                .map(|entry| (entry.vdisk.clone(), entry.to_json()))
+                .collect()
+        };
+        let unread: serde_json::Map<String, Value> = self
+            .unread
+            .iter()
+            .map(|(vdisk, why)| (vdisk.clone(), why.as_str().into()))
             .collect();
         json!({
             "path": self.path,
             "uuid": self.uuid,
             "size_bytes": self.size_bytes,
             "used_bytes": self.used_bytes,
-            "vdisks": vdisks,
+            "vdisks": map(vdisks),
+            "clones": map(clones),
+            "unread_logs": unread,
             "error": null,
         })
     }
 }
 
 impl Entry {
+    fn cloned(&self) -> Option<&Cloned> {
+        self.found.as_ref()?.cloned.as_ref()
+    }
+
+    fn state(&self) -> String {
+        match self.cloned() {
+            Some(cloned) => self.in_file.of_clone(&cloned.of()),
+            None => self.in_file.described(self.found.is_some()),
+        }
+    }
+
     fn to_json(&self) -> Value {
         let found = self.found.as_ref();
-        json!({
+        let mut value = json!({
             "uuid": found.map(|found| &found.uuid),
             "size_bytes": found.map(|found| found.size_bytes),
             "extents": found.map(|found| found.extents),
             "history_bytes": found.and_then(|found| found.history_bytes),
-            "state": self.in_file.described(found.is_some()),
+            "state": self.state(),
             "disk_in_file": match &self.in_file {
                 InFile::Here => Some(&self.disk),
                 InFile::OnDisk(disk) => Some(disk),
                 InFile::No => None,
             },
-        })
+        });
+        if let Some(cloned) = self.cloned() {
+            value["clone_of"] = cloned.of().into();
+            value["max_bytes"] = cloned.settings.max_bytes.into();
+        }
+        value
     }
 }
 
@@ -278,6 +378,10 @@ fn facts(configuration: &Configuration, entry: &Entry) -> Value {
     facts["vdisk"] = entry.vdisk.as_str().into();
     facts["disk"] = entry.disk.as_str().into();
     if entry.in_file != InFile::Here {
+        let cloned = entry.cloned().map(|cloned| cloned.settings);
+        if let Some((share, period)) = cloned.and_then(|settings| settings.reservation()) {
+            facts["reserved"] = format!("{share} per {period}").into();
+        }
         return facts;
     }
     if let Some(vdisk) = configuration.vdisk(&entry.vdisk) {

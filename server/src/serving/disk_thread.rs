@@ -9,6 +9,7 @@
 mod changes;
 mod clones;
 mod counters;
+mod hidden_clones;
 mod inspecting;
 mod label_reading;
 mod last_flush;
@@ -35,7 +36,8 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use inspecting::{InspectedDisk, inspect, overwrites, read_label, would_change};
+pub(crate) use hidden_clones::hidden;
+pub(crate) use inspecting::{InspectedDisk, inspect, overwrites, read_disk, would_change};
 pub(crate) use label_reading::{found_disk, open_here};
 pub(crate) use opening::{OpenedDisk, OpenedThread, open};
 

@@ -28,13 +28,20 @@ pub(crate) fn inspect(
     configuration: &Configuration,
     report: &AdmissionReport<'_>,
 ) -> Result<Vec<String>, Vec<Failure>> {
-    let configuration = as_at_a_start(configuration);
+    let mut configuration = as_at_a_start(configuration);
+    let found = state_dir::look(&configuration);
+    let known = found.as_ref().ok().map(|state| {
+        let directory = configuration.state_dir.value.as_path();
+        KnownDisks::look(directory, state.remembers, configuration.file())
+    });
+    if let Some(Ok(known)) = &known {
+        configuration = known.with_clones_apart(&configuration);
+    }
     let mut inspection = Inspection {
         configuration: &configuration,
         sentences: Vec::new(),
         failures: Vec::new(),
     };
-    let found = state_dir::look(&configuration);
     let state = inspection.keep(found);
     let holder = state.as_ref().and_then(|state| state.holder.clone());
     if let Some(process) = &holder {
@@ -45,12 +52,9 @@ pub(crate) fn inspect(
     }
     let is_running = holder.is_some();
     let disks = inspection.disks(report, is_running);
-    if let Some(state) = state {
-        let directory = configuration.state_dir.value.as_path();
-        let known = KnownDisks::look(directory, state.remembers, configuration.file());
-        if let Some(known) = inspection.keep(known) {
-            inspection.compare(&known, disks);
-        }
+    if let Some(known) = known.and_then(|known| inspection.keep(known)) {
+        inspection.clones(&disks);
+        inspection.compare(&known, disks);
     }
     if !is_running {
         inspection.frontends();
@@ -124,6 +128,37 @@ impl Inspection<'_> {
             inspected.extend(self.keep(disk));
         }
         inspected
+    }
+
+    /// What a start would make of clones and of entries of their names.
+    fn clones(&mut self, disks: &[InspectedDisk]) {
+        for disk in disks {
+            let (name, recorded) = (disk.found.name(), disk.clones());
+            for clone in &recorded.clones {
+                let clone_name = &clone.name;
+                let of = format!(
+                    "`{clone_name}`, a clone of {}@seq:{}",
+                    clone.parent, clone.moment
+                );
+                let mut entries = self.configuration.clones.iter();
+                let entry = entries.find(|entry| entry.name.value == *clone_name);
+                if entry.is_some() {
+                    self.sentences.push(format!(
+                        "{name}: the entry of {of}, says what it gets; it makes no vdisk"
+                    ));
+                } else if self.configuration.vdisk(clone_name).is_some() {
+                    // One that is to be made is refused.
+                    self.sentences.push(format!(
+                        "{name}: {of}, is not served, as the file has a vdisk of that name; it is kept"
+                    ));
+                }
+            }
+            for (vdisk, why) in &recorded.unread {
+                self.sentences.push(format!(
+                    "{name}: the log of `{vdisk}` cannot be read ({why}), so clones of it are not known"
+                ));
+            }
+        }
     }
 
     /// Compares the disks with what is remembered and with what the file wants.

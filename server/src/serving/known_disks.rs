@@ -222,6 +222,13 @@ impl KnownDisks {
         }
     }
 
+    /// The disk on which a clone of that name is remembered, by its name and uuid.
+    fn disk_of_clone(&self, name: &str) -> Option<(&str, &str)> {
+        let mut disks = self.disks.iter();
+        let (disk, known) = disks.find(|(_, known)| known.clones.contains_key(name))?;
+        Some((disk, &known.uuid))
+    }
+
     /// There is no clone of that name any more; whether there was.
     pub(crate) fn forget_clone(&mut self, name: &str) -> bool {
         let mut disks = self.disks.values_mut();

@@ -19,7 +19,7 @@ fn vdisk(name: &str, size: &str) -> String {
 
 /// `check` agrees; `check --disks` and `serve` refuse with these words, and change nothing.
 #[track_caller]
-fn refused(place: &TestDirectory, fragments: &[&str]) {
+pub(crate) fn refused(place: &TestDirectory, fragments: &[&str]) {
     place.succeeds(&["check"]);
     let before = place.contents();
     assert_says(&place.fails(&["check", "--disks"]), fragments);
@@ -29,7 +29,7 @@ fn refused(place: &TestDirectory, fragments: &[&str]) {
 
 /// A start would succeed; what it says on stderr.
 #[track_caller]
-fn passes(place: &TestDirectory) -> String {
+pub(crate) fn passes(place: &TestDirectory) -> String {
     let before = place.contents();
     let said = exits_with(place.command(&["check", "--disks"]), 0);
     assert_says(&said, &["in order", "nothing was changed"]);

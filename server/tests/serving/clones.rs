@@ -1,6 +1,7 @@
 //! Clones of moments, by the commands that a person uses: served at once by both frontends, over
 //! restarts and kill -9 too, until they are dropped; what is refused, and by which sentence.
 
+use crate::check_disks::passes;
 use crate::history::{DB, json, refused, run};
 use crate::nbd::Client;
 use crate::programs::wait_until;
@@ -13,7 +14,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-const DISK: &str = r#""d": { "path": "d.disk", "size": "480MiB", "seeks": false }"#;
+pub(crate) const DISK: &str = r#""d": { "path": "d.disk", "size": "480MiB", "seeks": false }"#;
 
 pub(crate) fn place_with(frontends: &str) -> TestDirectory {
     let db = format!(r#""db": {{ "disk": "d", "reserve": "40%", "period": "250ms", {DB} }}"#);
@@ -301,18 +302,24 @@ fn what_is_refused_is_refused_by_a_sentence_and_changes_nothing() {
     server.stop();
 }
 
-/// The file has another vdisk of its name, on another disk: it is kept, and can be given up.
+/// The file has another vdisk of its name, on another disk, that was there before: it is kept, and
+/// can be given up.
 #[test]
 fn a_clone_that_is_not_served_is_told_and_can_be_dropped() {
     let place = place();
+    let disks = format!(r#"{DISK}, "e": {{ "path": "e.disk", "size": "64MiB", "seeks": false }}"#);
+    let db = format!(r#""db": {{ "disk": "d", {DB} }}"#);
+    let with_test = format!(r#"{db}, "test": {{ "disk": "e", "size": "8MiB" }}"#);
+    place.configure_as(&disks, &with_test, r#""nbd": {}"#);
+    place.start().stop();
+    place.configure_as(DISK, &db, r#""nbd": {}"#);
     let server = place.start();
     run(&place, &["mark", "db", "golden"]);
     run(&place, &["clone", "db@golden", "test"]);
     server.stop();
-    let disks = format!(r#"{DISK}, "e": {{ "path": "e.disk", "size": "64MiB", "seeks": false }}"#);
-    let vdisks =
-        format!(r#""db": {{ "disk": "d", {DB} }}, "test": {{ "disk": "e", "size": "8MiB" }}"#);
-    place.configure_as(&disks, &vdisks, r#""nbd": {}"#);
+    place.configure_as(&disks, &with_test, r#""nbd": {}"#);
+    let of_clone = ["d: `test`, a clone of db@seq:", "is not served"];
+    assert_says(&passes(&place), &of_clone);
     let server = place.start();
     server.says(&["the clone `test` is not served", "`disktime drop test`"]);
     assert_eq!(server.client("test").size_bytes(), 8 * MIB);

@@ -49,6 +49,7 @@ mod qemu_img;
 mod read_only_disks;
 mod readme;
 mod reconnect;
+mod recorded_clones;
 mod refusals;
 mod reverts;
 mod simulate;

@@ -20,7 +20,7 @@ pub struct RecordedClone {
     pub name: String,
     /// Its identity.
     pub uuid: Uuid,
-    /// The vdisk, or clone, that it begins with,
+    /// The vdisk, or clone, that it begins with, by its uuid if it lies on another disk,
     pub parent: String,
     /// and at which moment of that.
     pub moment: Seq,
@@ -122,6 +122,14 @@ impl<D: Disk> LabelledDisk<D> {
             Some((vdisk.name().to_owned(), log, None))
         });
         let mut left: VecDeque<(String, HistoryEntry, Option<Origin>)> = of_vdisks.collect();
+        // Logs of vdisks of other disks.
+        logs.retain(|uuid, log| {
+            if log.is_of_clone() {
+                return true;
+            }
+            left.push_back((uuid.to_string(), log.clone(), None));
+            false
+        });
         while let Some((parent, entry, origin)) = left.pop_front() {
             let log = match self.look_into(driver, &entry, origin)? {
                 Ok(log) => log,

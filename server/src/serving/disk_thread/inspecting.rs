@@ -1,28 +1,49 @@
-//! Reading a disk's label without opening the disk for writing, for `check --disks`: what a start
-//! would find on it, and what it would create there.
+//! Reading a disk's label, and the clones that its logs record, without opening the disk for
+//! writing, for `list`, `info` and `check --disks`: what a start would find on it, and what it
+//! would create there.
 //!
 //! Invariant: nothing is written, created, grown or locked.
 
 use super::changes::changes_together;
 use super::clock;
+use super::hidden_clones::refuse_hidden;
 use super::label_reading::{disk_failure, found_disk, uuid_seed};
 use crate::assembly::{self, AnyDisk};
 use crate::failure::CommandResult;
 use crate::serving::known_disks::FoundDisk;
 use disktime_disks::is_write_protected;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
-use disktime_volumes::{Format, Label, LabelledDisk, OpenOptions, RealDriver, Uuid};
+use disktime_volumes::{
+    Format, Label, LabelledDisk, OpenOptions, RealDriver, RecordedClones, Uuid, VolumeError,
+    require_endable_log,
+};
 use std::time::Instant;
 
 /// A disk as a start would find it.
 pub(crate) struct InspectedDisk {
     /// The disk by its label.
     pub(crate) found: FoundDisk,
-    label: Label,
-    /// The label still has to be written.
-    is_new: bool,
+    content: DiskContent,
     /// Whether it cannot be written to by anyone.
     pub(crate) is_write_protected: bool,
+}
+
+/// What was read of a disk.
+pub(crate) struct DiskContent {
+    pub(crate) label: Label,
+    /// The label still has to be written: the disk is blank, or is not there yet.
+    pub(crate) is_new: bool,
+    /// The clones that its logs record.
+    pub(crate) clones: RecordedClones,
+    /// Why a history cannot be switched off as the file says.
+    unendable: Option<VolumeError>,
+}
+
+impl InspectedDisk {
+    /// The clones that its logs record.
+    pub(crate) fn clones(&self) -> &RecordedClones {
+        &self.content.clones
+    }
 }
 
 /// Reads the label of a disk, or decides that it is blank.
@@ -35,12 +56,11 @@ pub(crate) fn inspect(
     admission: &Admission,
 ) -> CommandResult<InspectedDisk> {
     assembly::refuse_to_grow(configuration, config)?;
-    let (label, is_new) = read_label(configuration, config, admission)?;
+    let content = read_disk(configuration, config, admission)?;
     Ok(InspectedDisk {
-        found: found_disk(configuration, config, &label, is_new),
+        found: found_disk(configuration, config, &content.label, content.is_new),
         is_write_protected: config.path().is_some_and(is_write_protected),
-        label,
-        is_new,
+        content,
     })
 }
 
@@ -56,33 +76,50 @@ pub(crate) fn would_change(
             let config = &configuration.disks[*at];
             let named = |disk: &&InspectedDisk| disk.found.name() == config.name.value;
             let disk = disks.iter().find(named)?;
-            Some((config, &disk.label, disk.is_new))
+            Some((config, &disk.content))
         });
         let Some(of_thread) = of_thread.collect::<Option<Vec<_>>>() else {
             continue;
         };
-        let names = of_thread
-            .iter()
-            .map(|(config, ..)| config.name.value.clone());
-        changes.extend(names.zip(changes_together(configuration, &of_thread)));
+        let labels = of_thread.iter();
+        let labels = labels.map(|(config, content)| (*config, &content.label, content.is_new));
+        let changed = changes_together(configuration, &labels.collect::<Vec<_>>());
+        for ((config, content), changed) in of_thread.iter().zip(changed) {
+            let labels = of_thread.iter();
+            let labels = labels.map(|(config, other)| (&*config.name.value, &other.label));
+            let hidden = refuse_hidden(configuration, config, &content.clones, labels);
+            let unendable = content.unendable.as_ref();
+            let changed = changed.and_then(|changed| {
+                hidden?;
+                match unendable {
+                    Some(error) => Err(disk_failure(configuration, config, error)),
+                    None => Ok(changed),
+                }
+            });
+            changes.push((config.name.value.clone(), changed));
+        }
     }
     changes
 }
 
-/// The label of a disk, and whether it still has to be written: then the disk is blank, or is not
-/// there yet.
+/// The label of a disk, and what its logs say of clones.
 ///
 /// # Errors
 /// As [`inspect`].
-pub(crate) fn read_label(
+pub(crate) fn read_disk(
     configuration: &Configuration,
     config: &DiskConfig,
     admission: &Admission,
-) -> CommandResult<(Label, bool)> {
+) -> CommandResult<DiskContent> {
     match assembly::size_if_empty(configuration, config)? {
         Some(size_bytes) => {
             let uuid = Uuid::derive(uuid_seed(), &[b"inspected"]);
-            Ok((Label::empty(uuid, size_bytes, true), true))
+            Ok(DiskContent {
+                label: Label::empty(uuid, size_bytes, true),
+                is_new: true,
+                clones: RecordedClones::default(),
+                unendable: None,
+            })
         }
         None => read(configuration, config, admission),
     }
@@ -100,16 +137,31 @@ pub(crate) fn overwrites(
     labelled.map_or_else(|_| Vec::new(), |labelled| labelled.overwrites().to_vec())
 }
 
-/// The label of a disk that is there, and whether it still has to be written.
+/// The same, of a disk that is there.
 fn read(
     configuration: &Configuration,
     config: &DiskConfig,
     admission: &Admission,
-) -> CommandResult<(Label, bool)> {
+) -> CommandResult<DiskContent> {
     let format = Format::IfBlank { known_zero: false };
     let disk = assembly::open_to_read(configuration, config)?;
-    let labelled = labelled(configuration, config, admission, disk, format)?;
-    Ok((labelled.label().clone(), labelled.is_new()))
+    let mut labelled = labelled(configuration, config, admission, disk, format)?;
+    let mut driver = RealDriver::new(clock(Instant::now()));
+    let clones = labelled.recorded_clones(&mut driver);
+    let clones = clones.map_err(|error| disk_failure(configuration, config, &error))?;
+    let vdisks = configuration.vdisks_on(&config.name.value);
+    let mut ended = vdisks.filter(|vdisk| vdisk.history_off);
+    let unendable = ended.find_map(|vdisk| {
+        let name = &*vdisk.name.value;
+        let uuid = labelled.label().find(name)?.uuid();
+        require_endable_log(&mut labelled, &mut driver, (name, uuid)).err()
+    });
+    Ok(DiskContent {
+        label: labelled.label().clone(),
+        is_new: labelled.is_new(),
+        clones,
+        unendable,
+    })
 }
 
 fn labelled(

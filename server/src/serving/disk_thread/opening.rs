@@ -4,8 +4,9 @@
 
 use super::changes::changes_together;
 use super::counters::Counters;
-use super::label_reading::{found_disk, open_here};
-use super::{DiskThread, StartedDisk, serve};
+use super::hidden_clones::refuse_hidden;
+use super::label_reading::{disk_failure, found_disk, open_here};
+use super::{DiskThread, StartedDisk, clock, serve};
 use crate::assembly::AnyDisk;
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
@@ -15,7 +16,7 @@ use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::DiskTraits;
 use disktime_disks::Disk;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig, Policy};
-use disktime_volumes::LabelledDisk;
+use disktime_volumes::{Label, LabelledDisk, RealDriver};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -141,12 +142,37 @@ fn open_and_check(
     let labels: Vec<_> = labels
         .map(|(config, disk)| (config, disk.label(), disk.is_new()))
         .collect();
-    let changes = changes_together(configuration, &labels);
+    let mut changes = changes_together(configuration, &labels);
+    let names = configs().map(|config| &*config.name.value);
+    let names = names.zip(disks.iter().map(|disk| disk.label().clone()));
+    let labels: Vec<(&str, Label)> = names.collect();
+    let labels = || labels.iter().map(|(name, label)| (*name, label));
+    if makes_a_vdisk(configuration, labels()) {
+        for ((config, disk), changes) in configs().zip(&mut disks).zip(&mut changes) {
+            let clones = disk.recorded_clones(&mut RealDriver::new(clock(epoch)));
+            let clones = clones.map_err(|error| disk_failure(configuration, config, &error))?;
+            if let Err(hidden) = refuse_hidden(configuration, config, &clones, labels()) {
+                *changes = Err(hidden);
+            }
+        }
+    }
     let all = configs().zip(&disks).zip(changes);
     let checked: CommandResult<Vec<CheckedDisk>> = all
         .map(|((config, disk), changes)| check(configuration, config, disk, changes))
         .collect();
     Ok((created_files, disks, checked?))
+}
+
+/// Whether the file has a vdisk on one of the disks of a thread that has to be made: only then logs
+/// are looked into for a clone of its name.
+fn makes_a_vdisk<'l>(
+    configuration: &Configuration,
+    mut disks: impl Iterator<Item = (&'l str, &'l Label)>,
+) -> bool {
+    disks.any(|(disk, label)| {
+        let mut vdisks = configuration.vdisks_on(disk);
+        vdisks.any(|vdisk| label.find(&vdisk.name.value).is_none())
+    })
 }
 
 fn check(

@@ -4,6 +4,7 @@
 //! content, that was served with its own before, unless the user accepted that disk as a new one.
 
 use super::{FoundDisk, KnownDisk, KnownDisks, some_names};
+use crate::serving::disk_thread::hidden;
 use disktime_units::format_sizes;
 
 /// Why a disk, or a vdisk on it, is refused.
@@ -257,6 +258,17 @@ impl Judge<'_> {
             );
             return refuse(message, help);
         }
+        if here.is_none()
+            && let Some(holder) = self.holder_of_clone(vdisk).filter(|holder| *holder != name)
+        {
+            let (message, help) = hidden(vdisk, holder, name);
+            return Some(Refusal {
+                disk: name.clone(),
+                vdisk: Some(vdisk.clone()),
+                message,
+                help,
+            });
+        }
         let home = home?;
         if here.is_some_and(|uuid| uuid == home.uuid) || self.is_given_up(home.name) {
             return None;
@@ -281,6 +293,13 @@ impl Judge<'_> {
         );
         let help = format!("give it its \"disk\" back: \"{}\"; {adopt}", home.name);
         refuse(message, help)
+    }
+
+    /// The disk of the file that has a clone of that name, as far as it is remembered.
+    fn holder_of_clone(&self, name: &str) -> Option<&str> {
+        let (disk, uuid) = self.known.disk_of_clone(name)?;
+        let is_it = |found: &FoundDisk| found.name == disk && found.uuid.as_deref() == Some(uuid);
+        self.found.iter().any(is_it).then_some(disk)
     }
 
     /// Why the log of a vdisk that the file puts on the disk is not served from it. (What the
