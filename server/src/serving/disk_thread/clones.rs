@@ -78,12 +78,17 @@ impl ClonesAtStart {
         name: &str,
         settings: CloneSettings,
     ) -> Result<(), (String, String)> {
+        if settings.reservation().is_none() {
+            // It takes none of what others have reserved.
+            return Ok(());
+        }
         self.enter(on, name, settings);
         on.iter().try_for_each(|disk| {
             let all = self.settings[*disk].iter();
-            let all = all.map(|(name, settings)| (&**name, settings));
+            let reserved = all.filter(|(_, settings)| settings.reservation().is_some());
+            let reserved = reserved.map(|(name, settings)| (&**name, settings));
             let disk = &self.disks[*disk];
-            let admitted = self.admission.admit(disk, all);
+            let admitted = self.admission.admit(disk, reserved);
             admitted.map_err(|why| (disk.clone(), why))
         })
     }
