@@ -16,10 +16,12 @@
 //! Invariants: a change is answered when the log says so, and no earlier; everything a log reads or
 //! writes is a request of the data path, paid by the stream of the log, and what a fold does by
 //! that of the fold; a request that a client sent is answered once; one vdisk's broken log fails
-//! its own requests and no other's. What waits is bounded as in the request table.
+//! its own requests and no other's. What waits is bounded as in the request table. A turn takes
+//! time for vdisks that have something to do, and none for others (`awake.rs`).
 //!
 //! Not known here: labels, names of moments beyond what the log resolves, and protocols.
 
+mod awake;
 mod changed;
 mod changes;
 mod clients;
@@ -44,13 +46,14 @@ mod reverting;
 mod status;
 mod steps;
 mod switching_off;
+mod turns;
 mod verifying;
 
+use awake::Awake;
 pub use changed::{ChangedBlocks, ChangedDone};
 pub use controls::{HistoryError, MomentDone, SeqDone};
 pub(crate) use fold_pass::FoldLimits;
 pub(crate) use inner::{Ground, ORIGIN};
-use lineage::Elders;
 pub(crate) use lineage::Parent;
 pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
 use moments::OpenMoment;
@@ -73,14 +76,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 /// How often it is seen to what is due: folds by the window, branches that expire.
 const TICK: Nanos = Nanos::from_secs(1);
 
-/// Rounds of inner answers and what follows from them in one turn.
-const ROUNDS: usize = 8;
-
 /// The vdisks of a set that have a history.
 #[derive(Debug)]
 pub(crate) struct Histories {
     /// Those that were dropped leave an empty place.
     vdisks: Vec<Option<LoggedVdisk>>,
+    awake: Awake,
     numbering: Numbering,
     /// By the slot of the image.
     by_slot: HashMap<usize, usize>,
@@ -89,6 +90,8 @@ pub(crate) struct Histories {
     /// Moments that are open, by their handles.
     moments: HashMap<u64, OpenMoment>,
     wall_clock: WallClock,
+    /// The time of the last turn, for what is asked between two.
+    since_1970_ns: u64,
     next_tick: Nanos,
     replies: Vec<Reply>,
     inner_replies: Vec<Reply>,
@@ -105,10 +108,12 @@ impl Histories {
         Histories {
             by_slot: HashMap::new(),
             vdisks: Vec::new(),
+            awake: Awake::default(),
             numbering,
             areas_wanted: VecDeque::new(),
             moments: HashMap::new(),
             wall_clock,
+            since_1970_ns: wall_clock.since_1970_ns(now),
             next_tick: now + TICK,
             replies: Vec::new(),
             inner_replies: Vec::new(),
@@ -126,6 +131,7 @@ impl Histories {
             self.vdisks.len() - 1
         });
         self.vdisks[at] = Some(vdisk);
+        self.awake.wake(at);
         at
     }
 
@@ -146,6 +152,7 @@ impl Histories {
     pub(crate) fn take_out(&mut self, at: usize) -> Option<LoggedVdisk> {
         debug_assert!(self.moments_of(at).is_empty());
         let vdisk = self.vdisks.get_mut(at)?.take()?;
+        self.awake.sleep(at);
         self.areas_wanted.retain(|wanted| *wanted != at);
         Some(vdisk)
     }
@@ -178,16 +185,36 @@ impl Histories {
         self.vdisks.get(at)?.as_ref()
     }
 
+    /// One that may have something to do afterwards.
     pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut LoggedVdisk> {
-        self.vdisks.get_mut(at)?.as_mut()
+        let vdisk = self.vdisks.get_mut(at)?.as_mut()?;
+        self.awake.wake(at);
+        // It has not heard of turns while it was quiet.
+        vdisk.hear_time(self.since_1970_ns);
+        Some(vdisk)
     }
 
     fn iter(&self) -> impl Iterator<Item = &LoggedVdisk> {
         self.vdisks.iter().flatten()
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut LoggedVdisk> {
-        self.vdisks.iter_mut().flatten()
+    /// Each does something, and goes on with it in the next turns.
+    fn each(&mut self, mut change: impl FnMut(&mut LoggedVdisk)) {
+        for at in 0..self.vdisks.len() {
+            if let Some(vdisk) = self.get_mut(at) {
+                change(vdisk);
+            }
+        }
+    }
+
+    /// How many have something to do.
+    pub(crate) fn busy(&self) -> usize {
+        self.awake.iter().count()
+    }
+
+    /// Those that have something to do.
+    fn awake(&self) -> impl Iterator<Item = &LoggedVdisk> {
+        self.awake.iter().filter_map(|at| self.get(at))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -268,161 +295,30 @@ impl Histories {
         taken
     }
 
-    /// Sends what the data path of the set with that number takes of the logs that lie there;
-    /// whether that was anything.
-    pub(crate) fn send_to_logs<D: Disk>(
-        &mut self,
-        now: Nanos,
-        set: usize,
-        path: &mut DataPath<D>,
-    ) -> bool {
-        let mut any = false;
-        let numbering = self.numbering;
-        for (at, vdisk) in self.vdisks.iter_mut().enumerate() {
-            let vdisk = vdisk.as_mut().filter(|vdisk| vdisk.log_set() == Some(set));
-            if let Some(vdisk) = vdisk {
-                any |= vdisk.send_to_log(now, numbering.position(at), path);
-            }
-        }
-        any
-    }
-
-    /// One turn of the set: the data path's, and what the logs make of its answers. Answers for
-    /// logs whose images lie in other sets are among the replies.
-    pub(crate) fn turn<D: Disk>(
-        &mut self,
-        now: Nanos,
-        path: &mut DataPath<D>,
-        replies: &mut Vec<Reply>,
-    ) {
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
-            self.tick(now, path);
-        }
-        self.advance(now, path);
-        let mut inner = std::mem::take(&mut self.inner_replies);
-        for _ in 0..ROUNDS {
-            path.turn(now, &mut inner);
-            for reply in inner.drain(..) {
-                match log_position(&reply).filter(|at| self.has_position(*at)) {
-                    Some(_) => self.complete(reply),
-                    None => replies.push(reply),
-                }
-            }
-            self.advance(now, path);
-            if path.next_wake().is_none_or(|wake| wake > now) {
-                break;
-            }
-        }
-        self.inner_replies = inner;
-        replies.append(&mut self.replies);
-    }
-
-    /// An inner request of one of its vdisks was answered.
-    pub(crate) fn complete(&mut self, reply: Reply) {
-        let (position, key) = inner::position(reply.handle);
-        let at = self.numbering.at(position).expect("an answer has its log");
-        let (before, rest) = self.vdisks.split_at_mut(at);
-        let vdisk = rest.first_mut().and_then(Option::as_mut);
-        let vdisk = vdisk.expect("an answer has its log");
-        vdisk.complete(key, reply, Elders::new(before));
-    }
-
-    /// Lets every log go on as far as it can without an answer.
-    fn advance<D: Disk>(&mut self, now: Nanos, path: &mut DataPath<D>) {
-        let since_1970_ns = self.wall_clock.since_1970_ns(now);
-        for (slot, key) in path.take_granted_statuses() {
-            // A clone that is being dropped is not bound any more.
-            let is_it = |one: &Option<LoggedVdisk>| {
-                let one = one.as_ref().map(LoggedVdisk::image_slot);
-                one.is_some_and(|one| one.index() == slot.index())
-            };
-            if let Some(at) = self.vdisks.iter().position(is_it) {
-                self.answer_status(at, key, path);
-            }
-        }
-        for at in 0..self.vdisks.len() {
-            let Some(vdisk) = self.vdisks[at].as_mut() else {
-                continue;
-            };
-            vdisk.advance(since_1970_ns);
-            self.ask_elders(at);
-            self.begin_statuses(now, at, path);
-            let position = self.numbering.position(at);
-            if let Some(vdisk) = self.vdisks[at].as_mut() {
-                vdisk.send(now, position, path);
-                vdisk.append_replies(&mut self.replies);
-                if vdisk.take_area_wish() {
-                    self.areas_wanted.push_back(at);
-                }
-            }
-            self.open_moments(at);
-        }
-    }
-
-    /// Answers the block status that a vdisk's clients ask for, or has it wait for its pace.
-    fn begin_statuses<D: Disk>(&mut self, now: Nanos, at: usize, path: &mut DataPath<D>) {
-        let asked = self
-            .get_mut(at)
-            .map(|vdisk| (vdisk.image_slot(), vdisk.take_statuses()));
-        let Some((slot, keys)) = asked else { return };
-        for key in keys {
-            if path.begin_history_status(now, slot, key) {
-                self.answer_status(at, key, path);
-            }
-        }
-    }
-
-    fn tick<D: Disk>(&mut self, now: Nanos, path: &mut DataPath<D>) {
-        let since_1970_ns = self.wall_clock.since_1970_ns(now);
-        for at in 0..self.vdisks.len() {
-            let below = self.stored_below(at, path);
-            if let Some(vdisk) = self.get_mut(at) {
-                vdisk.tick(since_1970_ns, below);
-            }
-        }
-    }
-
-    /// When the next turn is due if nothing arrives.
-    pub(crate) fn next_wake(&self, now: Nanos) -> Option<Nanos> {
-        if self.vdisks.is_empty() {
-            return None;
-        }
-        let has_work = self.iter().any(LoggedVdisk::has_work);
-        let is_due = has_work || !self.replies.is_empty();
-        if is_due {
-            return Some(now);
-        }
-        let wakes = self.iter().filter_map(LoggedVdisk::wake_ns);
-        let since_1970_ns = self.wall_clock.since_1970_ns(now);
-        let wakes = wakes.map(|at| now + Nanos(at.saturating_sub(since_1970_ns)));
-        wakes.chain([self.next_tick]).min()
-    }
-
     /// The server will stop: what a fold has left to do is left to the next start.
     pub(crate) fn begin_stop(&mut self) {
-        self.iter_mut().for_each(LoggedVdisk::begin_stop);
+        self.each(LoggedVdisk::begin_stop);
     }
 
     /// The server stops: what a fold has left to do is left to the next start.
     pub(crate) fn stop(&mut self) {
-        self.iter_mut().for_each(LoggedVdisk::stop);
+        self.each(LoggedVdisk::stop);
     }
 
     /// Whether no request is to be answered and no log works.
     pub(crate) fn is_idle(&self) -> bool {
-        self.replies.is_empty() && self.iter().all(LoggedVdisk::is_idle)
+        self.replies.is_empty() && self.awake().all(LoggedVdisk::is_idle)
     }
 
     /// How many requests are not answered.
     pub(crate) fn unanswered(&self) -> usize {
-        let waiting: usize = self.iter().map(LoggedVdisk::unanswered).sum();
+        let waiting: usize = self.awake().map(LoggedVdisk::unanswered).sum();
         waiting + self.replies.len()
     }
 
     /// Begins to close every log in good order.
     pub(crate) fn close(&mut self) {
-        self.iter_mut().for_each(LoggedVdisk::close);
+        self.each(LoggedVdisk::close);
     }
 
     /// Whether every log is closed, or cannot be.

@@ -25,12 +25,18 @@ pub(super) enum Hold {
     Held(Uuid),
 }
 
+impl Hold {
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self, Hold::Free)
+    }
+}
+
 impl LoggedVdisk {
     /// Holds changes for a cut in which the vdisk gets a mark of that name; `done` hears of the
     /// newest seq when none is in flight.
     pub(crate) fn hold(&mut self, cut: Uuid, mark: &str, done: SeqDone) {
         let name = &self.parts.name;
-        if !matches!(self.hold, Hold::Free) {
+        if !self.hold.is_free() {
             return done(Err(format!("`{name}`: another cut is being made")));
         }
         let status = self.parts.log.status();

@@ -67,6 +67,12 @@ impl Deferred {
         self.stage == Stage::There
     }
 
+    /// Nothing waits, and the set makes nothing.
+    pub(super) fn is_quiet(&self) -> bool {
+        let is_settled = matches!(self.stage, Stage::There | Stage::Absent);
+        is_settled && self.changes.is_empty() && self.controls.is_empty() && !self.has_revert
+    }
+
     /// A revert waits, and is tried again when the log takes requests.
     pub(super) fn has_revert(&self) -> bool {
         self.has_revert

@@ -25,6 +25,21 @@ impl LoggedVdisk {
         is_answered && self.inner.is_empty() && self.fold.is_none()
     }
 
+    /// Nothing of it is in flight and nothing waits: a turn has nothing to do for it until it is
+    /// asked something, or a tick has.
+    pub(super) fn is_quiet(&self) -> bool {
+        let log = &self.parts.log;
+        let asks_nothing = self.asked.is_empty() && self.opened.is_empty() && !self.has_work();
+        let does_nothing = self.verify.is_none() && self.revert.is_none() && self.hold.is_free();
+        let waits_for_nothing = self.stalled.is_empty() && self.deferred.is_quiet();
+        self.is_idle()
+            && asks_nothing
+            && does_nothing
+            && waits_for_nothing
+            && log.is_idle()
+            && log.wake_ns().is_none()
+    }
+
     pub(crate) fn unanswered(&self) -> usize {
         self.clients.len() + self.replies.len()
     }

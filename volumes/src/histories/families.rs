@@ -21,6 +21,7 @@ impl Histories {
             image = parent.at;
         }
         let image = self.get(image).map(LoggedVdisk::image_slot);
+        self.awake.wake(at);
         let (before, rest) = self.vdisks.split_at_mut(at);
         let vdisk = rest.first_mut().and_then(Option::as_mut);
         if let Some((vdisk, image)) = vdisk.zip(image) {

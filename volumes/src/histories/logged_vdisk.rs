@@ -199,6 +199,11 @@ impl LoggedVdisk {
         self.since_1970_ns
     }
 
+    /// The time of the set's last turn.
+    pub(super) fn hear_time(&mut self, since_1970_ns: u64) {
+        self.since_1970_ns = self.since_1970_ns.max(since_1970_ns);
+    }
+
     /// Takes a request in, or gives it back when too many are in flight.
     pub(super) fn submit(
         &mut self,

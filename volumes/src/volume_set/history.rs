@@ -59,6 +59,12 @@ impl<D: Disk> VolumeSet<D> {
         &self.history_streams
     }
 
+    /// How many vdisks with a history have something in flight or waiting, as far as is known: a
+    /// turn looks at no others.
+    pub fn busy_histories(&self) -> usize {
+        self.histories.busy()
+    }
+
     pub(crate) fn histories(&self) -> &Histories {
         &self.histories
     }
