@@ -93,8 +93,8 @@ impl fmt::Display for HistoryHolder {
 pub struct HistoryStatus {
     /// The vdisk.
     pub vdisk: String,
-    /// How long moments are kept.
-    pub window_ms: f64,
+    /// How long moments are kept; none: all are, as those of a clone.
+    pub window_ms: Option<f64>,
     /// The oldest moment that can be opened.
     pub oldest: u64,
     /// When what is kept begins, by RFC 3339; none: nothing was written.
@@ -147,15 +147,16 @@ pub struct HistoryStatus {
     pub holders: Vec<HistoryHolder>,
 }
 
-/// `24h`, not `86400s`.
+/// `window 24h`, not `86400s`.
 fn window_text(window_ms: f64) -> String {
     let window = disktime_units::Nanos((window_ms * 1e6) as u64);
     let (second, rest) = (window.0 / 1_000_000_000, window.0 % 1_000_000_000);
-    match (rest, second % 3600, second % 60) {
+    let time = match (rest, second % 3600, second % 60) {
         (0, 0, _) if second > 0 => format!("{}h", second / 3600),
         (0, _, 0) if second > 0 => format!("{}m", second / 60),
         _ => disktime_units::format_duration(window),
-    }
+    };
+    format!("window {time}")
 }
 
 impl HistoryBranch {
@@ -212,9 +213,10 @@ impl fmt::Display for HistoryStatus {
         let [used, area, max] = disktime_units::format_sizes(sizes);
         writeln!(
             f,
-            "{}: window {}, moments seq:{} to seq:{}, durable up to seq:{}",
+            "{}: {}, moments seq:{} to seq:{}, durable up to seq:{}",
             self.vdisk,
-            window_text(self.window_ms),
+            self.window_ms
+                .map_or_else(|| "keeps all".to_owned(), window_text),
             self.oldest,
             self.newest,
             self.durable

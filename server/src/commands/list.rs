@@ -34,6 +34,8 @@ struct Found {
     extents: usize,
     /// The space of its log, if it has a history; 0 for a clone to which nothing was written.
     history_bytes: Option<u64>,
+    /// The disk of its log, if that is known and another one.
+    history_disk: Option<String>,
     cloned: Option<Cloned>,
 }
 
@@ -53,12 +55,21 @@ impl Cloned {
 }
 
 impl Found {
+    fn history_text(&self) -> Option<String> {
+        let size = format_size(self.history_bytes?);
+        Some(match &self.history_disk {
+            Some(disk) => format!("{size} on {disk}"),
+            None => size,
+        })
+    }
+
     fn of_clone(clone: &RecordedClone) -> Found {
         Found {
             uuid: clone.uuid.to_string(),
             size_bytes: clone.size_bytes,
             extents: usize::from(clone.log_bytes > 0),
             history_bytes: Some(clone.log_bytes),
+            history_disk: None,
             cloned: Some(Cloned {
                 parent: clone.parent.clone(),
                 moment: clone.moment,
@@ -113,6 +124,8 @@ struct DiskList {
     size_bytes: u64,
     used_bytes: u64,
     entries: Vec<Entry>,
+    /// Logs of vdisks on other disks: uuids of those, and bytes.
+    logs: Vec<(String, u64)>,
     /// Vdisks whose logs cannot be read, and why.
     unread: Vec<(String, String)>,
 }
@@ -209,9 +222,25 @@ fn read_all(configuration: &Configuration) -> Vec<(&DiskConfig, CommandResult<Di
     let names: HashMap<String, String> = uuids
         .map(|(found, name)| (found.uuid.clone(), name.clone()))
         .collect();
+    let with_logs = disks.iter().filter_map(|(_, disk)| disk.as_ref().ok());
+    let logs: HashMap<String, (String, u64)> = with_logs
+        .flat_map(|disk| {
+            let log = |(uuid, bytes): &(String, u64)| (uuid.clone(), (disk.name.clone(), *bytes));
+            disk.logs.iter().map(log)
+        })
+        .collect();
     let entries = disks.iter_mut().filter_map(|(_, disk)| disk.as_mut().ok());
-    let found = entries.flat_map(|disk| &mut disk.entries);
-    for cloned in found.filter_map(|entry| entry.found.as_mut()?.cloned.as_mut()) {
+    let mut found: Vec<&mut Found> = entries
+        .flat_map(|disk| &mut disk.entries)
+        .filter_map(|entry| entry.found.as_mut())
+        .collect();
+    for found in &mut found {
+        if let Some((disk, bytes)) = logs.get(&found.uuid).filter(|_| found.cloned.is_none()) {
+            found.history_bytes = Some(*bytes);
+            found.history_disk = Some(disk.clone());
+        }
+    }
+    for cloned in found.into_iter().filter_map(|found| found.cloned.as_mut()) {
         if let Some(name) = names.get(&cloned.parent) {
             cloned.parent.clone_from(name);
         }
@@ -236,6 +265,7 @@ fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<Dis
             size_bytes: vdisk.size_bytes(),
             extents: vdisk.extents().len(),
             history_bytes: label.history_of(vdisk.uuid()).map(HistoryEntry::area_bytes),
+            history_disk: None,
             cloned: None,
         };
         entry(vdisk.name(), Some(found))
@@ -249,6 +279,9 @@ fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<Dis
             entries.push(entry(vdisk, None));
         }
     }
+    let logs = label.histories().iter();
+    let logs = logs.filter(|log| log.image_disk() != label.disk_uuid());
+    let logs = logs.map(|log| (log.vdisk().to_string(), log.area_bytes()));
     Ok(DiskList {
         name: name.to_owned(),
         path: shown_path(config),
@@ -256,6 +289,7 @@ fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<Dis
         size_bytes: label.size_bytes(),
         used_bytes: used_bytes(label),
         entries,
+        logs: logs.collect(),
         unread: content.clones.unread,
     })
 }
@@ -298,7 +332,7 @@ impl DiskList {
             table.row(vec![
                 entry.vdisk.clone(),
                 or_dash(found.map(|found| format_size(found.size_bytes))),
-                or_dash(found.and_then(|found| found.history_bytes).map(format_size)),
+                or_dash(found.and_then(Found::history_text)),
                 or_dash(found.map(|found| found.uuid.clone())),
                 entry.state(),
             ]);
@@ -357,6 +391,7 @@ impl Entry {
             "size_bytes": found.map(|found| found.size_bytes),
             "extents": found.map(|found| found.extents),
             "history_bytes": found.and_then(|found| found.history_bytes),
+            "history_disk": found.and_then(|found| found.history_disk.as_ref()),
             "state": self.state(),
             "disk_in_file": match &self.in_file {
                 InFile::Here => Some(&self.disk),

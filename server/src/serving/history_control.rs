@@ -222,7 +222,7 @@ fn status(vdisk: &str, report: HistoryReport, cuts: &Cuts) -> HistoryStatus {
     });
     HistoryStatus {
         vdisk: vdisk.to_owned(),
-        window_ms: Nanos(report.window_ns).as_millis_f64(),
+        window_ms: report.window_ns.map(|window| Nanos(window).as_millis_f64()),
         oldest: log.oldest_restorable,
         oldest_time: log.oldest_time_ns.map(time_text),
         newest: log.newest,

@@ -285,6 +285,7 @@ fn a_clone_of_a_vdisk_whose_log_lies_on_another_disk() {
     let said = run(&place, &clone("test", "10%"));
     let entitlement = "10 % of hdd0 and of ssd0 in every 250ms";
     assert_says(&said, &["test: clone of db at seq:", entitlement, "64MiB"]);
+    assert_says(&run(&place, &["history", "test"]), &["test: keeps all"]);
     // The log and the folds of `db` take more of the one disk than of the other.
     let said = refused_command(&place, &clone("more", "75%"));
     assert_says(&said, &["`more` is not admitted", "ssd0"]);
@@ -306,6 +307,13 @@ fn a_clone_of_a_vdisk_whose_log_lies_on_another_disk() {
     }
     drop((db, test));
     server.stop();
+
+    let listed = place.succeeds(&["list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).expect("it is JSON");
+    let db = &listed["disks"]["hdd0"]["vdisks"]["db"];
+    assert_eq!(db["history_disk"], "ssd0", "{listed:#}");
+    assert_eq!(db["history_bytes"], 64 << 20, "{listed:#}");
+    assert_says(&place.succeeds(&["list"]), &["64MiB on ssd0"]);
 
     // What the clone begins with is not freed, neither on the one disk nor on the other.
     let without = r#""web": { "disk": "hdd0", "size": "4MiB" }"#;

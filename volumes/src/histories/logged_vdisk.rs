@@ -51,7 +51,8 @@ pub(crate) struct Parts {
     pub trims: TrimHandling,
     pub last_change: LastChange,
     pub no_space: NoSpaceCount,
-    pub window_ns: u64,
+    /// None: all moments are kept.
+    pub window_ns: Option<u64>,
     /// Bytes of the log's area; 0: it has none yet.
     pub area_bytes: u64,
     /// Bytes that it may have.

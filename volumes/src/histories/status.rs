@@ -19,8 +19,8 @@ pub struct HistoryReport {
     pub status: Status,
     /// What the space that is in use is kept for, and what keeps the floor from moving.
     pub space: UsedSpace,
-    /// How long moments are kept, in nanoseconds.
-    pub window_ns: u64,
+    /// How long moments are kept, in nanoseconds; none: all are, as those of a clone.
+    pub window_ns: Option<u64>,
     /// Bytes of the log's area; 0: nothing was written to a clone, so it has none yet.
     pub area_bytes: u64,
     /// Bytes that the area may have.

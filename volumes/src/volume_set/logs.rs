@@ -482,7 +482,7 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
             last_change: new.last_change,
             no_space: new.no_space,
             image_bytes: new.image_bytes,
-            window_ns: new.window_ns,
+            window_ns: Some(new.window_ns),
             area_bytes: new.area_bytes,
             max_bytes: new.area_bytes,
             parent: None,

@@ -88,7 +88,7 @@ impl<D: Disk> VolumeSet<D> {
             trims: TrimHandling::Pass,
             last_change,
             no_space,
-            window_ns: u64::MAX,
+            window_ns: None,
             area_bytes,
             max_bytes: clone.max_bytes.max(area_bytes),
             image_bytes: 0,
