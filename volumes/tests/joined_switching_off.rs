@@ -165,10 +165,22 @@ fn a_crash_at_any_operation_is_repeated_harmlessly() {
                 }
                 disks = after_crash(&of_disks, operation);
             }
+            let of_disks = handles(&disks);
             let opened = open(disks, &off(), Format::Refuse, now);
             let (mut pair, _) = opened.unwrap_or_else(|error| panic!("{when}: {error}"));
             assert!(read_all(&mut pair) == content, "{when}");
             assert_eq!(records(&pair), [0, 0], "{when}");
+            // And is served without the log that is free now.
+            for set in pair.set.sets() {
+                assert!(set.history_streams().is_empty(), "{when}");
+            }
+            pair.write(0, 4096, &[77; 4096]).expect("it is written");
+            pair.flush(0).expect("a flush");
+            let (disks, now) = stopped(pair, &of_disks);
+            let (mut pair, _) = open(disks, &off(), Format::Refuse, now).expect("it opens");
+            let found = read_all(&mut pair);
+            assert!(found[4096..8192] == [77; 4096], "{when}");
+            assert!(found[8192..] == content[8192..], "{when}");
             pair.set.abandon();
         }
     }
@@ -211,4 +223,25 @@ fn what_cannot_end_is_refused_and_nothing_is_changed() {
         why.contains("no disk of the file is known to be that one"),
         "{why}"
     );
+}
+
+/// The caller may remember an older log than that which the label names.
+#[test]
+fn the_log_that_ends_is_that_of_the_label() {
+    let (disks, now, content) = written();
+    let of_disks = handles(&disks);
+    let (pair, _) = open(disks, &off(), Format::Refuse, now).expect("it opens");
+    let (disks, now) = stopped(pair, &of_disks);
+    let of_disks = handles(&disks);
+    let here = vdisks(with_history(SIZE, 1 << 50, WhenFull::Shorten));
+    let (mut pair, _) = open(disks, &here, Format::Refuse, now).expect("it gets a new one");
+    pair.write(0, 4096, &[55; 4096]).expect("it is written");
+    pair.flush(0).expect("a flush");
+    let (disks, now) = stopped(pair, &of_disks);
+    let (mut pair, reports) = open(disks, &off(), Format::Refuse, now).expect("it opens");
+    assert_eq!(reports[IMAGE].ended_histories.len(), 1);
+    let found = read_all(&mut pair);
+    assert!(found[4096..8192] == [55; 4096] && found[8192..] == content[8192..]);
+    assert_eq!(records(&pair), [0, 0]);
+    pair.set.abandon();
 }

@@ -23,6 +23,26 @@ fn on(disk: usize) -> impl Fn(VolumeError) -> Misfit {
     move |error| Misfit { disk, error }
 }
 
+/// What is configured; where a history is switched off and the label of the image says that its
+/// log lies on the same disk, it is looked for there: the caller may remember an older log.
+fn with_logs_of_labels<D: Disk>(
+    disks: &[LabelledDisk<D>],
+    vdisks: &[Vec<VdiskConfig>],
+) -> Vec<Vec<VdiskConfig>> {
+    let mut vdisks = vdisks.to_vec();
+    for (disk, vdisks) in disks.iter().zip(&mut vdisks) {
+        let label = disk.label();
+        for vdisk in vdisks.iter_mut().filter(|vdisk| vdisk.spec.history_off) {
+            let entry = label.find(&vdisk.spec.name);
+            let record = entry.and_then(|entry| label.history_of(entry.uuid()));
+            if record.is_some_and(|record| record.log_disk() == label.disk_uuid()) {
+                vdisk.spec.log_disk = None;
+            }
+        }
+    }
+    vdisks
+}
+
 impl<D: Disk> JoinedSets<D> {
     /// Serves the vdisks of several disks whose labels are known; `vdisks` are those of each disk,
     /// and positions of log disks are those in `disks`. Nothing is written if anything is refused.
@@ -55,6 +75,7 @@ impl<D: Disk> JoinedSets<D> {
         vdisks: &[Vec<VdiskConfig>],
         clones: &mut CloneConfigs<'_>,
     ) -> Result<(JoinedSets<D>, Vec<OpenReport>), Misfit> {
+        let vdisks = &with_logs_of_labels(&disks, vdisks);
         let plans = plan(&mut disks, driver, vdisks)?;
         let mut reports: Vec<OpenReport> = plans.iter().map(OpenReport::of).collect();
         let ended = plans.iter().map(|plan| plan.ended_histories().to_vec());
