@@ -322,6 +322,15 @@ fn a_clone_of_a_vdisk_whose_log_lies_on_another_disk() {
     let said = place.fails(&["remove", "db", "--yes"]);
     assert_says(&said, &["ssd0", "1 clones begin with moments of it"]);
     assert_eq!(place.contents(), before, "something was changed");
+    // Nor is the history switched off.
+    let off = r#""db": { "disk": "hdd0", "size": "4MiB", "history": "off" }"#;
+    place.configure_as(DISKS, off, NBD);
+    let words = [
+        "vdisk `db`",
+        "cannot be switched off",
+        "the clones test begin",
+    ];
+    refused(&place, &words);
     place.configure_as(DISKS, &vdisks(ON_SSD0), NBD);
 
     let server = place.start();

@@ -14,8 +14,8 @@ use crate::serving::known_disks::FoundDisk;
 use disktime_disks::is_write_protected;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_volumes::{
-    Format, Label, LabelledDisk, OpenOptions, RealDriver, RecordedClones, Uuid, VolumeError,
-    require_endable_log,
+    Driver, Format, Label, LabelledDisk, OpenOptions, RealDriver, RecordedClones, Uuid,
+    VolumeError, require_endable_log,
 };
 use std::time::Instant;
 
@@ -35,8 +35,9 @@ pub(crate) struct DiskContent {
     pub(crate) is_new: bool,
     /// The clones that its logs record.
     pub(crate) clones: RecordedClones,
-    /// Why a history cannot be switched off as the file says.
-    unendable: Option<VolumeError>,
+    /// Vdisks whose logs lie here, and why their histories cannot be switched off, of those that
+    /// the file may mean to.
+    unendable: Vec<(Uuid, String)>,
 }
 
 impl InspectedDisk {
@@ -88,18 +89,42 @@ pub(crate) fn would_change(
             let labels = of_thread.iter();
             let labels = labels.map(|(config, other)| (&*config.name.value, &other.label));
             let hidden = refuse_hidden(configuration, config, &content.clones, labels);
-            let unendable = content.unendable.as_ref();
+            let logs = of_thread.iter().flat_map(|(_, other)| &other.unendable);
+            let endable = refuse_unendable(configuration, config, &content.label, logs);
             let changed = changed.and_then(|changed| {
                 hidden?;
-                match unendable {
-                    Some(error) => Err(disk_failure(configuration, config, error)),
-                    None => Ok(changed),
-                }
+                endable?;
+                Ok(changed)
             });
             changes.push((config.name.value.clone(), changed));
         }
     }
     changes
+}
+
+/// Refuses to switch off a history of a vdisk of the disk that a start would refuse. `logs`: which
+/// cannot be, of all disks of its thread.
+fn refuse_unendable<'l>(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    label: &Label,
+    mut logs: impl Iterator<Item = &'l (Uuid, String)>,
+) -> CommandResult {
+    let ended = configuration.vdisks_on(&config.name.value);
+    let ended = ended.filter(|vdisk| vdisk.history_off);
+    let ended: Vec<_> = ended
+        .filter_map(|vdisk| label.find(&vdisk.name.value))
+        .collect();
+    let refused = logs.find_map(|(uuid, problem)| {
+        let vdisk = ended.iter().find(|vdisk| vdisk.uuid() == *uuid)?;
+        Some(VolumeError::History {
+            name: vdisk.name().to_owned(),
+            problem: problem.clone(),
+        })
+    });
+    refused.map_or(Ok(()), |error| {
+        Err(disk_failure(configuration, config, &error))
+    })
 }
 
 /// The label of a disk, and what its logs say of clones.
@@ -118,7 +143,7 @@ pub(crate) fn read_disk(
                 label: Label::empty(uuid, size_bytes, true),
                 is_new: true,
                 clones: RecordedClones::default(),
-                unendable: None,
+                unendable: Vec::new(),
             })
         }
         None => read(configuration, config, admission),
@@ -149,19 +174,49 @@ fn read(
     let mut driver = RealDriver::new(clock(Instant::now()));
     let clones = labelled.recorded_clones(&mut driver);
     let clones = clones.map_err(|error| disk_failure(configuration, config, &error))?;
-    let vdisks = configuration.vdisks_on(&config.name.value);
-    let mut ended = vdisks.filter(|vdisk| vdisk.history_off);
-    let unendable = ended.find_map(|vdisk| {
-        let name = &*vdisk.name.value;
-        let uuid = labelled.label().find(name)?.uuid();
-        require_endable_log(&mut labelled, &mut driver, (name, uuid)).err()
-    });
+    let unendable = unendable(configuration, config, &mut labelled, &mut driver);
     Ok(DiskContent {
         label: labelled.label().clone(),
         is_new: labelled.is_new(),
         clones,
         unendable,
     })
+}
+
+/// Which logs on the disk cannot be given up, of those that the file may mean: it does not say
+/// where the log of a history lies that is switched off.
+fn unendable(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    disk: &mut LabelledDisk<AnyDisk>,
+    driver: &mut impl Driver,
+) -> Vec<(Uuid, String)> {
+    let ended = configuration.vdisks.iter();
+    let ended = ended.filter(|vdisk| vdisk.history_off);
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        ended.partition(|vdisk| vdisk.disk.value == config.name.value);
+    let label = disk.label();
+    let here = here
+        .iter()
+        .filter_map(|vdisk| label.find(&vdisk.name.value));
+    let here: Vec<Uuid> = here.map(|vdisk| vdisk.uuid()).collect();
+    let records = label
+        .histories()
+        .iter()
+        .filter(|record| !record.is_of_clone());
+    let meant = records.filter(|record| match record.image_disk() == label.disk_uuid() {
+        true => here.contains(&record.vdisk()),
+        false => !elsewhere.is_empty(),
+    });
+    let meant: Vec<Uuid> = meant.map(|record| record.vdisk()).collect();
+    let refused = meant.into_iter().filter_map(|uuid| {
+        // Who asks puts the name in.
+        match require_endable_log(disk, driver, ("", uuid)).err()? {
+            VolumeError::History { problem, .. } => Some((uuid, problem)),
+            error => Some((uuid, error.to_string())),
+        }
+    });
+    refused.collect()
 }
 
 fn labelled(
