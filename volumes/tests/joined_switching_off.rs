@@ -245,3 +245,40 @@ fn the_log_that_ends_is_that_of_the_label() {
     assert_eq!(records(&pair), [0, 0]);
     pair.set.abandon();
 }
+
+/// What a crash leaves on the log's disk is freed, though a log there is not opened that may have
+/// clones.
+#[test]
+fn a_crash_beside_a_log_that_is_not_served_is_repeated_too() {
+    let mut web = with_history(MIB, 1 << 50, WhenFull::Shorten);
+    web.spec.name = "web".to_owned();
+    let [db, _] = on();
+    let both = [db, vec![web]];
+    let [db, _] = off();
+    let alone = [db, Vec::new()];
+    let mut left = 0;
+    for operation in 0.. {
+        let disks = new_pair(2 * DISK, 1);
+        let of_disks = handles(&disks);
+        let (mut pair, _) = open(disks, &both, BLANK, Nanos::ZERO).expect("it opens");
+        pair.write(0, 0, &[1; 8192]).expect("it is written");
+        pair.flush(0).expect("a flush");
+        let (disks, now) = stopped(pair, &of_disks);
+        let of_disks = handles(&disks);
+        of_disks[LOG].freeze_at(operation);
+        if let Ok((pair, _)) = open(disks, &alone, Format::Refuse, now) {
+            pair.set.abandon();
+            break;
+        }
+        let disks = after_crash(&of_disks, operation);
+        let of_disks = handles(&disks);
+        let (pair, reports) = open(disks, &alone, Format::Refuse, now).expect("it opens");
+        left += usize::from(reports[IMAGE].ended_histories.is_empty());
+        assert_eq!(records(&pair), [0, 1], "operation {operation}");
+        let (disks, now) = stopped(pair, &of_disks);
+        let (mut pair, _) = open(disks, &both, Format::Refuse, now).expect("it gets a new one");
+        assert_eq!(pair.read(0, 0, 8192), Ok(vec![1; 8192]));
+        pair.set.abandon();
+    }
+    assert!(left > 0, "no crash came behind the label of the image");
+}

@@ -8,7 +8,7 @@ use super::JoinedSets;
 use super::ending::{NotEnded, end_history};
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::label::ChangeTimes;
+use crate::label::{ChangeTimes, HistoryEntry, VdiskEntry};
 use crate::labelled::LabelledDisk;
 use crate::space::{MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, reconcile_joined};
 use crate::volume_set::{
@@ -41,6 +41,31 @@ fn with_logs_of_labels<D: Disk>(
         }
     }
     vdisks
+}
+
+/// Frees logs of histories that are switched off of which no image's label has a record any more: a
+/// crash came before they were freed.
+fn free_given_up<D: Disk, R: Driver>(
+    disks: &mut [LabelledDisk<D>],
+    driver: &mut R,
+    vdisks: &[Vec<VdiskConfig>],
+) -> Result<(), Misfit> {
+    for (image, vdisks) in vdisks.iter().enumerate() {
+        for vdisk in vdisks.iter().filter(|vdisk| vdisk.spec.history_off) {
+            let label = disks[image].label();
+            let uuid = label.find(&vdisk.spec.name).map(VdiskEntry::uuid);
+            let uuid = uuid.filter(|uuid| label.history_of(*uuid).is_none());
+            let (Some(uuid), Some(log)) = (uuid, vdisk.spec.log_disk) else {
+                continue;
+            };
+            let record = disks[log].label().history_of(uuid);
+            let is_given_up = record.is_some_and(HistoryEntry::is_of_clone);
+            if is_given_up && !disks[log].is_read_only() {
+                disks[log].free_log(driver, uuid).map_err(on(log))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl<D: Disk> JoinedSets<D> {
@@ -98,6 +123,7 @@ impl<D: Disk> JoinedSets<D> {
             found.push(of_disk.map_err(on(number))?);
             logged.push(new);
         }
+        free_given_up(&mut disks, driver, vdisks)?;
         for at in disks.iter_mut().enumerate() {
             FoundClones::free_rest(&mut found, at, driver);
         }

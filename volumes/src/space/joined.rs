@@ -137,7 +137,7 @@ fn end_elsewhere(
     let label = &planners[image].plan.label;
     let uuid = label.find(name).map(VdiskEntry::uuid);
     let Some(known) = uuid.and_then(|uuid| label.history_of(uuid)).cloned() else {
-        // What is left of it on the other disk is freed as that of a dropped clone.
+        // What is left of it on the other disk is freed when all are open.
         return Ok(());
     };
     let image_disk = label.disk_uuid();
